@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``layout``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: layout
+short_description: Paths, users and unit names on a Synapse host
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Every path that roles and templates use, so that none of them spells one out.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show layout
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.layout }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Names and paths by their keys.
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import layout
+
+
+def _layout(topology_json: str) -> dict[str, str]:
+    read_topology(topology_json)
+    return layout()
+
+
+class FilterModule:
+    """The filter layout."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"layout": with_clear_errors(_layout)}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``main_config``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: main_config
+short_description: The main process' own configuration file
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - The whole content of main.yaml, which the main process reads after homeserver.yaml.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show main_config
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.main_config }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Options of Synapse.
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import main_config
+
+
+def _main_config(topology_json: str) -> Any:
+    return main_config(read_topology(topology_json))
+
+
+class FilterModule:
+    """The filter main_config."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"main_config": with_clear_errors(_main_config)}

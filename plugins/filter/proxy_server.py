@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``proxy_server``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: proxy_server
+short_description: What nginx's server blocks need
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Names, the size of uploads, and the two answers below /.well-known/matrix/.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show proxy_server
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.proxy_server }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The keys C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server) and C(well_known_client).
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_server
+
+
+def _proxy_server(topology_json: str) -> Any:
+    return proxy_server(read_topology(topology_json))
+
+
+class FilterModule:
+    """The filter proxy_server."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"proxy_server": with_clear_errors(_proxy_server)}

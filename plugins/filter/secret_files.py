@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``secret_files``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: secret_files
+short_description: The secrets of a fleet as files
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Which secrets there are, where each file is, how it is made and its mode; never their values.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show secret_files
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.secret_files }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The keys C(name), C(path), C(kind) and C(mode) of each.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
+
+
+def _secret_files(topology_json: str) -> list[dict[str, str]]:
+    read_topology(topology_json)
+    return secret_files()
+
+
+class FilterModule:
+    """The filter secret_files."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"secret_files": with_clear_errors(_secret_files)}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``shared_config``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: shared_config
+short_description: The shared homeserver.yaml
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - The whole content of homeserver.yaml, which every process of the fleet reads first.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show shared_config
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.shared_config }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Options of Synapse.
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import shared_config
+
+
+def _shared_config(topology_json: str) -> Any:
+    return shared_config(read_topology(topology_json))
+
+
+class FilterModule:
+    """The filter shared_config."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"shared_config": with_clear_errors(_shared_config)}

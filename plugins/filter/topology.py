@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``topology``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: topology
+short_description: Read and check the topology of an inventory
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Reads from the inventory what the fleet depends on, checks it, and returns it as one string for the other filters.
+  - No facts are read, so a run with C(--limit) computes the same topology.
+  - The variables, their types and defaults are listed in C(docs/topology.md).
+options:
+  _input:
+    description: Ansible's C(groups).
+    type: dict
+    required: true
+  hostvars:
+    description: Ansible's C(hostvars).
+    type: dict
+    required: true
+notes:
+  - The first thing that is wrong with the inventory is an error with the variable, its value, the reason and the mend.
+"""
+
+EXAMPLES = r"""
+- name: Compute the topology once for all hosts
+  ansible.builtin.set_fact:
+    topology_json: "{{ groups | baremetal.synapse.topology(hostvars) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description: The checked inputs of the topology as JSON, which every other filter of this collection takes.
+  type: str
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+
+
+def _topology(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
+    inputs = json.dumps(gather(groups, hostvars), sort_keys=True)
+    parse_topology(inputs)
+    return inputs
+
+
+class FilterModule:
+    """The filter topology."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"topology": with_clear_errors(_topology)}

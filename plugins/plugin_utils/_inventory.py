@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operator may write: the inputs of the topology, their types and defaults, read from an inventory.
+
+No facts are read, so a run with ``--limit`` computes the same topology as a full one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ._duties import BACKGROUND, GENERIC, MEDIA, WORKER_GROUPS
+from ._errors import TopologyError, did_you_mean
+from ._layout import MEDIA_DIR, REDIS_PACKAGES
+from ._presets import PRESETS
+from ._releases import NEWEST
+
+POSTGRES_GROUP = "postgres"
+REDIS_GROUP = "redis"
+MAIN_GROUP = "synapse_main"
+NGINX_GROUP = "nginx"
+GROUPS = (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP, GENERIC, MEDIA, BACKGROUND, NGINX_GROUP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One variable that the topology reads from the inventory.
+
+    Attributes:
+        name: the variable.
+        about: one line for the documentation.
+        default: its value while the inventory does not set it.
+        check: returns None, or the reason and the mend for a value that cannot be.
+        per_host: it may differ between hosts; otherwise all hosts must agree.
+    """
+
+    name: str
+    about: str
+    check: Callable[[Any], tuple[str, str] | None]
+    default: Any = None
+    per_host: bool = False
+
+
+COMPUTED_OPTIONS = frozenset(
+    {
+        "database",
+        "enable_media_repo",
+        "enable_metrics",
+        "federation_sender_instances",
+        "form_secret",
+        "form_secret_path",
+        "instance_map",
+        "listeners",
+        "log_config",
+        "macaroon_secret_key",
+        "macaroon_secret_key_path",
+        "max_upload_size",
+        "media_instance_running_background_jobs",
+        "media_store_path",
+        "notify_appservices_from_worker",
+        "public_baseurl",
+        "pusher_instances",
+        "redis",
+        "registration_shared_secret",
+        "registration_shared_secret_path",
+        "report_stats",
+        "run_background_tasks_on",
+        "send_federation",
+        "server_name",
+        "signing_key_path",
+        "start_pushers",
+        "stream_writers",
+        "suppress_key_server_warning",
+        "trusted_key_servers",
+        "update_user_directory_from_worker",
+    }
+)
+"""Options of homeserver.yaml that the topology or a variable of its own decides."""
+
+_SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_SIZE = re.compile(r"[1-9]\d*[KMG]?")
+_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
+
+Problem = tuple[str, str]
+
+
+def _anything(_value: Any) -> Problem | None:
+    return None
+
+
+def _server_name(value: Any) -> Problem | None:
+    if value is None:
+        return (
+            "every Matrix id of this server ends in it, and it can never be changed",
+            "Set synapse_server_name: example.org in group_vars/all.",
+        )
+    if not isinstance(value, str) or not _SERVER_NAME.fullmatch(value):
+        return "a server name is a DNS name in lower case, or an address, with an optional port", (
+            "Write it without https:// and without a path, for example example.org."
+        )
+    return None
+
+
+def _matches(pattern: re.Pattern[str], reason: str, mend: str) -> Callable[[Any], Problem | None]:
+    def check(value: Any) -> Problem | None:
+        return None if isinstance(value, str) and pattern.fullmatch(value) else (reason, mend)
+
+    return check
+
+
+def _optional(check: Callable[[Any], Problem | None]) -> Callable[[Any], Problem | None]:
+    return lambda value: None if value is None else check(value)
+
+
+def _one_of(known: Sequence[str]) -> Callable[[Any], Problem | None]:
+    def check(value: Any) -> Problem | None:
+        if value in known:
+            return None
+        return f"it is one of {', '.join(known)}", did_you_mean(str(value), known)
+
+    return check
+
+
+def is_whole_number(value: Any) -> bool:
+    """Tells whether the value is an integer; YAML's true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(low: int, high: int, unit: str) -> Callable[[Any], Problem | None]:
+    def check(value: Any) -> Problem | None:
+        if is_whole_number(value) and low <= value <= high:
+            return None
+        return f"it is a whole number of {unit}", f"Set it to a number from {low} to {high}, without quotes."
+
+    return check
+
+
+def _boolean(value: Any) -> Problem | None:
+    return None if isinstance(value, bool) else ("it is true or false", "Write true or false, without quotes.")
+
+
+def _mapping(value: Any) -> Problem | None:
+    return None if isinstance(value, dict) else ("it is a mapping", "Write name: value lines below it.")
+
+
+def _extra_config(value: Any) -> Problem | None:
+    problem = _mapping(value)
+    if problem is not None:
+        return problem
+    computed = sorted(name for name in value if name in COMPUTED_OPTIONS or name.startswith("worker_"))
+    if computed:
+        return f"'{computed[0]}' is computed from the topology", "Remove it; see docs/topology.md for what sets it."
+    return None
+
+
+def _list(value: Any) -> Problem | None:
+    return None if isinstance(value, list) else ("it is a list", "Write one '- ' line for each entry.")
+
+
+_ALL = (
+    Input(
+        name="synapse_server_name", about="The name in every Matrix id; cannot be changed later.", check=_server_name
+    ),
+    Input(
+        name="synapse_version", about="The Synapse release to run.", default=str(NEWEST), check=_anything
+    ),  # checked by parse_release
+    Input(
+        name="synapse_preset",
+        about="Fills the worker variables that the inventory does not set.",
+        default="monolith",
+        check=_one_of(list(PRESETS)),
+    ),
+    Input(
+        name="synapse_transport",
+        about="How processes reach each other; auto is unix where all is on one host, else tcp.",
+        default="auto",
+        check=_one_of(["auto", "unix", "tcp"]),
+    ),
+    Input(
+        name="synapse_address",
+        about="The private address at which the other hosts reach this one; needed with tcp on several hosts.",
+        per_host=True,
+        check=_optional(_matches(re.compile(r"[0-9A-Za-z.:-]+"), "it is an address or a name", "Write 10.0.0.11.")),
+    ),
+    Input(
+        name="synapse_host_label",
+        about="The host's part in the names of its workers; the inventory name if not set.",
+        per_host=True,
+        check=_optional(
+            _matches(
+                _LABEL,
+                "it becomes part of worker names and of the URLs between processes",
+                "Use letters, digits, '-', '_' and '.' only.",
+            )
+        ),
+    ),
+    Input(
+        name=GENERIC,
+        about="Pools of generic workers on each host of the group.",
+        per_host=True,
+        check=_optional(_mapping),
+    ),
+    Input(
+        name=MEDIA,
+        about="Pools of media workers on each host of the group.",
+        per_host=True,
+        check=_optional(_mapping),
+    ),
+    Input(
+        name=BACKGROUND,
+        about="Pools of background workers on each host of the group.",
+        per_host=True,
+        check=_optional(_mapping),
+    ),
+    Input(
+        name="synapse_main_settings",
+        about="Settings of the main process, as of a pool.",
+        default={},
+        check=_mapping,
+    ),
+    Input(
+        name="synapse_cp_max",
+        about="Database connections that one process may hold (database.args.cp_max).",
+        default=5,
+        check=_number(1, 1000, "connections"),
+    ),
+    Input(
+        name="synapse_public_baseurl",
+        about="The URL that clients use; https://<server name>/ if not set.",
+        check=_optional(_matches(_URL, "it is a URL", "Write https://matrix.example.org/.")),
+    ),
+    Input(
+        name="synapse_max_upload_size",
+        about="The largest upload, for Synapse and nginx alike.",
+        default="50M",
+        check=_matches(_SIZE, "it is a size in bytes, or with K, M or G", "Write 50M."),
+    ),
+    Input(
+        name="synapse_report_stats",
+        about="Whether Synapse reports anonymised statistics to its makers.",
+        default=False,
+        check=_boolean,
+    ),
+    Input(
+        name="synapse_media_store_path",
+        about="Where media are kept.",
+        default=MEDIA_DIR,
+        check=_matches(re.compile(r"/\S+"), "it is an absolute path", f"Write {MEDIA_DIR}."),
+    ),
+    Input(
+        name="synapse_media_store_shared",
+        about="That synapse_media_store_path is one store that all hosts with media workers mount.",
+        default=False,
+        check=_boolean,
+    ),
+    Input(
+        name="synapse_trusted_key_servers",
+        about="Synapse's trusted_key_servers.",
+        default=[{"server_name": "matrix.org"}],
+        check=_list,
+    ),
+    Input(
+        name="synapse_extra_config",
+        about="Any other options of homeserver.yaml; shown in diffs, so no secrets.",
+        default={},
+        check=_extra_config,
+    ),
+    Input(
+        name="synapse_jemalloc",
+        about="Whether the processes use jemalloc.",
+        default=True,
+        check=_boolean,
+    ),
+    Input(
+        name="postgres_port",
+        about="PostgreSQL's port.",
+        default=5432,
+        check=_number(1, 65535, "a port"),
+    ),
+    Input(
+        name="redis_port",
+        about="Redis' port; used with tcp.",
+        default=6379,
+        check=_number(1, 65535, "a port"),
+    ),
+    Input(
+        name="redis_package",
+        about="Debian's package that serves Redis: redis-server, or valkey-server from Debian 13 on.",
+        default="redis-server",
+        check=_one_of(list(REDIS_PACKAGES)),
+    ),
+)
+
+INPUTS: dict[str, Input] = {entry.name: entry for entry in _ALL}
+
+
+def plain(value: Any) -> Any:
+    """Returns a copy made of exact built-in types: Ansible hands filters subclasses and lazy containers."""
+    if value is None or isinstance(value, bool):
+        return value
+    for exact in (str, int, float):
+        if isinstance(value, exact):
+            return exact(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(entry) for entry in value]
+    return str(value)
+
+
+def gather(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Reads from an inventory what the topology depends on, and nothing else.
+
+    Args:
+        groups: Ansible's ``groups``.
+        hostvars: Ansible's ``hostvars``; each host is looked up once, because each access costs.
+
+    Returns:
+        ``{"groups": {group: [host]}, "hosts": {host: {variable: value}}}`` of the groups and inputs of the model;
+        ``groups`` also has the names of the other groups, without hosts, so that a misspelt one can be told.
+    """
+    members = {name: sorted(map(str, groups[name])) if name in GROUPS else [] for name in sorted(map(str, groups))}
+    hosts: dict[str, Any] = {}
+    for host in sorted({host for names in members.values() for host in names}):
+        variables = hostvars[host]
+        hosts[host] = {name: plain(variables[name]) for name in INPUTS if name in variables}
+    return {"groups": members, "hosts": hosts}
+
+
+def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
+    """Refuses groups that are missing, misspelt, or hold more hosts than they may."""
+    for group in groups:
+        near = [] if group in GROUPS else get_close_matches(group, GROUPS, n=1, cutoff=0.8)
+        if near and not groups.get(near[0]):
+            raise TopologyError(
+                "inventory",
+                group,
+                "there is no such group in this collection, so its hosts would get nothing",
+                f"Did you mean the group '{near[0]}'?",
+            )
+    for group in (POSTGRES_GROUP, MAIN_GROUP, NGINX_GROUP):
+        if not groups.get(group):
+            raise TopologyError(
+                "inventory",
+                None,
+                f"the group {group} does not exist or has no host",
+                f"Put a host into the group {group}.",
+            )
+    for group in (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP):
+        if len(groups.get(group, ())) > 1:
+            raise TopologyError(
+                "inventory",
+                ", ".join(groups[group]),
+                f"the group {group} takes one host",
+                "Leave one of them in it.",
+            )
+
+
+def fleet_input(hosts: Mapping[str, Mapping[str, Any]], name: str) -> Any:
+    """Returns the value of an input that is the same on all hosts, its default if none sets it.
+
+    Raises:
+        TopologyError: hosts disagree, or the value cannot be.
+    """
+    entry = INPUTS[name]
+    values = {host: variables.get(name, entry.default) for host, variables in hosts.items()}
+    first_host, value = next(iter(values.items()))
+    for host, other in values.items():
+        if other != value:
+            raise TopologyError(
+                name,
+                other,
+                f"it is {value!r} on {first_host}, and all hosts of a fleet share it",
+                "Set it once, in group_vars/all.",
+                host,
+            )
+    _check(entry, value, None)
+    return value
+
+
+def host_input(hosts: Mapping[str, Mapping[str, Any]], host: str, name: str) -> Any:
+    """Returns the value of an input of one host, checked."""
+    entry = INPUTS[name]
+    value = hosts[host].get(name, entry.default)
+    _check(entry, value, host)
+    return value
+
+
+def _check(entry: Input, value: Any, host: str | None) -> None:
+    problem = entry.check(value)
+    if problem is not None:
+        raise TopologyError(entry.name, value, *problem, host=host)
+
+
+def pools_of(hosts: Mapping[str, Mapping[str, Any]], host: str, group: str, preset: str) -> dict[str, Any]:
+    """Returns the pools of a host in one worker group: what the inventory sets, else the preset's."""
+    value = host_input(hosts, host, group)
+    return dict(PRESETS[preset][group] if value is None else value)
+
+
+def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
+    """Refuses worker pools that no host would run, because their group has no host (or not this one)."""
+    groups, hosts = inputs["groups"], inputs["hosts"]
+    for group in WORKER_GROUPS:
+        members = groups.get(group, [])
+        for host, variables in hosts.items():
+            if variables.get(group) and host not in members and not members:
+                raise TopologyError(
+                    group,
+                    ", ".join(variables[group]),
+                    f"the group {group} does not exist or has no host, so nobody would run these pools",
+                    f"Put a host into the group {group}, or remove the variable.",
+                    host,
+                )
+        if PRESETS[preset][group] and not members and not any(group in variables for variables in hosts.values()):
+            raise TopologyError(
+                "synapse_preset",
+                preset,
+                f"it has {group}, but the group {group} does not exist or has no host",
+                f"Put a host into the group {group}, or set {group}: {{}}.",
+            )
