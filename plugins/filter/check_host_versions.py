@@ -30,9 +30,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show check_host_versions
+- name: Show it
   ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.check_host_versions(host=inventory_hostname, python='3.11.2', postgres='15') }}"
+    msg: "{{ topology_json | baremetal.synapse.check_host_versions(host='synapse1', python='3.11.2') }}"
 """
 
 RETURN = r"""

@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show connection_budget
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.connection_budget }}"
 """

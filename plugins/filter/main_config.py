@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show main_config
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.main_config }}"
 """

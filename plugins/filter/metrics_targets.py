@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show metrics_targets
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.metrics_targets }}"
 """

@@ -18,14 +18,14 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show proxy_server
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.proxy_server }}"
 """
 
 RETURN = r"""
 _value:
-  description: The keys C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server) and C(well_known_client).
+  description: C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server), C(well_known_client).
   type: dict
 """
 

@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show release_needs
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.release_needs }}"
 """

@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show secret_files
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.secret_files }}"
 """

@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show shared_config
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.shared_config }}"
 """

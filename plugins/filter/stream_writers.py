@@ -18,7 +18,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show stream_writers
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.stream_writers }}"
 """

@@ -22,7 +22,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show worker_config
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.worker_config('synapse1-sync-1') }}"
 """

@@ -25,7 +25,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show worker_units
+- name: Show it
   ansible.builtin.debug:
     msg: "{{ topology_json | baremetal.synapse.worker_units(inventory_hostname, kind='generic_workers') }}"
 """

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._process import Process
-from ._proxy import ROUTES, serving_duty
+from ._proxy import serving_duty
+from ._routes import ROUTES
 from ._topology import Topology, natural_key
 
 
@@ -28,7 +29,7 @@ def _host(topology: Topology, host: str) -> Iterator[str]:
         yield '    main["main process"]'
     for pool in _pools(topology):
         if pool[0].host == host:
-            count = f" × {len(pool)}" if len(pool) > 1 else ""
+            count = f", {len(pool)} workers" if len(pool) > 1 else ""
             duties = ", ".join(duty for duty in pool[0].duties if duty != pool[0].pool)
             label = f"<b>{pool[0].pool}{count}</b>" + (f"<br/>{duties}" if duties else "")
             yield f'    {_pool_id(pool)}["{label}"]'

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from . import _layout as layout
@@ -67,6 +68,25 @@ _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
 _POOL_KEYS = ("count", "duties", "port_slot", *_SETTING_CHECKS)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where pools are read: a worker group of one host.
+
+    Attributes:
+        group: the inventory group, which is also the variable.
+        host: the inventory name of the host.
+        label: the host's part in worker names.
+        address: where other processes reach the host.
+        release: the Synapse release, which must know the duties.
+    """
+
+    group: str
+    host: str
+    label: str
+    address: str
+    release: Release
+
+
 def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> Settings:
     """Reads the settings of a pool, or of the main process."""
     found = {}
@@ -83,24 +103,19 @@ def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> 
     return Settings(**found)
 
 
-def read_pool(
-    group: str, host: str, label: str, address: str, pool: str, value: Any, release: Release
-) -> list[Process]:
+def read_pool(place: Place, pool: str, value: Any) -> list[Process]:
     """Makes the processes of one pool on one host.
 
     Args:
-        group: the inventory group, which is also the variable.
-        host: the inventory name of the host.
-        label: the host's part in worker names.
-        address: where other processes reach the host.
+        place: the host and the group.
         pool: the name of the pool.
         value: what the operator wrote below it.
-        release: the Synapse release, which must know the duties.
 
     Raises:
         TopologyError: the pool cannot be.
     """
-    variable = f"{group}.{pool}"
+    host = place.host
+    variable = f"{place.group}.{pool}"
     if pool in (MAIN, MASTER):
         raise TopologyError(
             variable,
@@ -125,22 +140,22 @@ def read_pool(
                 f"{variable}.{key}", value[key], "a pool has no such setting", did_you_mean(key, _POOL_KEYS), host
             )
     count = _count(variable, value.get("count", 1), host)
-    duties = _duties(variable, group, pool, value, release, host)
+    duties = _duties(place, variable, pool, value)
     slot = _slot(variable, pool, value.get("port_slot"), host)
     settings = read_settings(variable, {k: v for k, v in value.items() if k in _SETTING_CHECKS}, host)
     processes = []
     for index in range(1, count + 1):
-        name = f"{label}-{pool}-{index}"
+        name = f"{place.label}-{pool}-{index}"
         layout.check_socket_length(name, host)
         processes.append(
             Process(
                 name=name,
-                group=group,
+                group=place.group,
                 host=host,
                 pool=pool,
                 index=index,
                 duties=duties,
-                address=address,
+                address=place.address,
                 slot=slot,
                 settings=settings,
             )
@@ -164,9 +179,8 @@ def _count(variable: str, value: Any, host: str) -> int:
     return int(value)
 
 
-def _duties(
-    variable: str, group: str, pool: str, value: Mapping[str, Any], release: Release, host: str
-) -> tuple[str, ...]:
+def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) -> tuple[str, ...]:
+    host = place.host
     if "duties" not in value:
         if pool not in DUTIES:
             raise TopologyError(
@@ -192,7 +206,7 @@ def _duties(
             raise TopologyError(
                 f"{variable}.duties", name, "there is no such duty", did_you_mean(str(name), DUTIES), host
             )
-        _check_duty(variable, group, DUTIES[name], release, host)
+        _check_duty(place, variable, DUTIES[name])
     if len(set(names)) != len(names):
         raise TopologyError(f"{variable}.duties", names, "a duty is there twice", "Name each duty once.", host)
     quarantine = DUTIES["quarantined_media_changes"]
@@ -204,24 +218,24 @@ def _duties(
             "Add media to the duties of this pool.",
             host,
         )
-    if "media" in names and release >= quarantine.since and quarantine.name not in names:
+    if "media" in names and place.release >= quarantine.since and quarantine.name not in names:
         return (*names, quarantine.name)
     return tuple(names)
 
 
-def _check_duty(variable: str, group: str, duty: Duty, release: Release, host: str) -> None:
-    if group not in duty.groups:
-        reason = "media workers serve media alone" if group == MEDIA else "the duty needs another kind of worker"
+def _check_duty(place: Place, variable: str, duty: Duty) -> None:
+    if place.group not in duty.groups:
+        reason = "media workers serve media alone" if place.group == MEDIA else "the duty needs another kind of worker"
         raise TopologyError(
-            f"{variable}.duties", duty.name, reason, f"Move it to a pool of {' or '.join(duty.groups)}.", host
+            f"{variable}.duties", duty.name, reason, f"Move it to a pool of {' or '.join(duty.groups)}.", place.host
         )
-    if release < duty.since:
+    if place.release < duty.since:
         raise TopologyError(
             f"{variable}.duties",
             duty.name,
-            f"Synapse has it since {duty.since}, and synapse_version is {release}",
+            f"Synapse has it since {duty.since}, and synapse_version is {place.release}",
             "Remove the duty, or raise synapse_version.",
-            host,
+            place.host,
         )
 
 

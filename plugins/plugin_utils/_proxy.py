@@ -118,15 +118,15 @@ def proxy_server(topology: Topology) -> dict[str, Any]:
     """Returns what nginx's server blocks need: names, size of uploads, and the two .well-known answers."""
     base = public_baseurl(topology)
     url = urlsplit(base)
-    assert url.hostname is not None
-    server_host = urlsplit(f"//{topology.server_name}").hostname or topology.server_name
+    public_name = str(url.hostname)
+    server_host = str(urlsplit(f"//{topology.server_name}").hostname)
     port = url.port or (443 if url.scheme == "https" else 80)
     return {
         "server_name": topology.server_name,
-        "public_name": url.hostname,
-        "server_names": list(dict.fromkeys([server_host, url.hostname])),
+        "public_name": public_name,
+        "server_names": list(dict.fromkeys([server_host, public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
-        "well_known_server": json.dumps({"m.server": f"{url.hostname}:{port}"}),
+        "well_known_server": json.dumps({"m.server": f"{public_name}:{port}"}),
         "well_known_client": json.dumps({"m.homeserver": {"base_url": base.rstrip("/")}}),
     }
 

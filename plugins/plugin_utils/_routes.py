@@ -22,7 +22,7 @@ class Route:
         pattern: a regular expression for the whole raw path.
         since: the first release in which a worker serves it.
         until: the first release in which another route takes its place.
-        writer_only: every process but the writer of the stream answers 500, main included, so nothing else may serve it.
+        writer_only: every process but the writer of the stream answers 500, main included.
     """
 
     duty: str

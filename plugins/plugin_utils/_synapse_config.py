@@ -87,7 +87,7 @@ def shared_config(topology: Topology) -> dict[str, Any]:
         "database": _database(topology, options["synapse_cp_max"]),
     }
     if topology.redis_host is not None:
-        config["redis"] = _redis(topology)
+        config["redis"] = _redis(topology, topology.redis_host)
     if topology.workers:
         config["instance_map"] = instance_map(topology)
         config["worker_replication_secret_path"] = _secret("worker_replication_secret")
@@ -158,13 +158,12 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
     return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}
 
 
-def _redis(topology: Topology) -> dict[str, Any]:
+def _redis(topology: Topology, redis_host: str) -> dict[str, Any]:
     if topology.unix:
         return {"enabled": True, "path": layout.REDIS_PACKAGES[topology.options["redis_package"]]["path"]}
-    assert topology.redis_host is not None
     return {
         "enabled": True,
-        "host": topology.addresses[topology.redis_host],
+        "host": topology.addresses[redis_host],
         "port": topology.options["redis_port"],
         "password_path": _secret("redis_password"),
     }

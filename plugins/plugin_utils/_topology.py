@@ -25,7 +25,7 @@ from ._inventory import (
     host_input,
     pools_of,
 )
-from ._pools import read_pool, read_settings
+from ._pools import Place, read_pool, read_settings
 from ._process import MAIN, Process
 from ._releases import Release, parse_release
 
@@ -125,8 +125,9 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
         for host in groups.get(group, ()):
             label = host_input(hosts, host, "synapse_host_label") or host
             _check_label(label, host)
+            place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
             for pool, value in pools_of(hosts, host, group, preset).items():
-                workers += read_pool(group, host, label, addresses[host], pool, value, release)
+                workers += read_pool(place, pool, value)
     workers.sort(key=lambda worker: natural_key(worker.name))
     redis_host = next(iter(groups.get(REDIS_GROUP, ())), None)
     _check_redis(workers, redis_host)
