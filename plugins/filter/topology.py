@@ -5,11 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: topology
-short_description: Read and check the topology of an inventory
+short_description: Read the topology of an inventory
 version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - Reads from the inventory what the fleet depends on, checks it, and returns it as one string for the other filters.
+  - Reads from the inventory what the fleet depends on, and returns it as one string for the other filters.
+  - P(baremetal.synapse.topology_problem#filter) tells what is wrong with it; every other filter refuses a wrong one.
   - No facts are read, so a run with C(--limit) computes the same topology.
   - The variables, their types and defaults are listed in C(docs/topology.md).
 options:
@@ -21,8 +22,6 @@ options:
     description: Ansible's C(hostvars).
     type: dict
     required: true
-notes:
-  - The first thing that is wrong with the inventory is an error with the variable, its value, the reason and the mend.
 """
 
 EXAMPLES = r"""
@@ -34,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The checked inputs of the topology as JSON, which every other filter of this collection takes.
+  description: The inputs of the topology as JSON, which every other filter of this collection takes.
   type: str
 """
 
@@ -44,13 +43,10 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import gather
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
 
 
 def _topology(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
-    inputs = json.dumps(gather(groups, hostvars), sort_keys=True)
-    parse_topology(inputs)
-    return inputs
+    return json.dumps(gather(groups, hostvars), sort_keys=True)
 
 
 class FilterModule:

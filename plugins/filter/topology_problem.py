@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``topology_problem``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: topology_problem
+short_description: What is wrong with an inventory
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
+  - It tells the variable, its value, the reason and the mend.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.topology_problem }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The problem, or an empty string.
+  type: str
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+
+
+def _topology_problem(topology_json: str) -> str:
+    try:
+        parse_topology(str(topology_json))
+    except TopologyError as error:
+        return str(error)
+    return ""
+
+
+class FilterModule:
+    """The filter topology_problem."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"topology_problem": with_clear_errors(_topology_problem)}
