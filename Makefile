@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help setup setup-light demo demo-down test test-unit lint molecule requirements clean
+
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install Debian packages and the virtual environment (done by the other targets as needed)
+	@tools/setup
+
+setup-light:
+	@tools/setup --light
+
+demo: setup ## Boot a disposable host, deploy a homeserver with workers on it, and prove that it works
+	@.venv/bin/python -m tools.demo up
+
+demo-down: ## End the demo
+	@python3 -m tools.demo down
+
+test: lint test-unit molecule ## Run everything
+
+test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
+	@pytest $(PYTEST_ARGS)
+
+lint: setup-light ## Run all linters
+	@tools/lint
+
+molecule: setup ## Run SCENARIO=… (SUITE=trixie|bookworm, STEP=test, KEEP=1), or the whole matrix
+	@python -m tools.scenarios $(SCENARIO) $(if $(SUITE),--suite $(SUITE)) $(if $(STEP),--step $(STEP)) $(if $(KEEP),--keep)
+
+requirements: setup-light ## Compile the pinned requirements anew, with the newest versions
+	@tools/compile-requirements
+
+clean: ## End all disposable hosts of this checkout and remove everything that was generated
+	@if [ "$$(id -u)" = 0 ] && command -v nft >/dev/null; then python3 -m tools.hosts down --all; fi
+	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.tar.gz
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
