@@ -25,7 +25,7 @@ options:
 EXAMPLES = r"""
 - name: Show the drop-in of the main process
   ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.main_unit | baremetal.synapse.unit_drop_in('/var/lib/matrix-synapse/media') }}"
+    msg: "{{ topology_json | baremetal.synapse.main_unit | baremetal.synapse.unit_drop_in('/srv/media') }}"
 """
 
 RETURN = r"""
@@ -38,7 +38,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._drop_in import drop_in
 
 

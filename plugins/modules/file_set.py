@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ship all files of one concern in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: file_set
+short_description: Ship all files of one concern in one call
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Creates directories, writes files, sets links and removes files that are no longer wanted, all in one call to the
+    host. The cost of a task therefore hardly depends on the number of files.
+  - Templates are rendered on the controller, by the action plugin of the same name.
+  - Everything is looked at before anything is changed. When something is in the way, the task fails with all that is
+    wrong, and the host is as it was.
+  - A file is replaced in one step, so that nobody reads half a file.
+options:
+  directories:
+    description: Directories to create, parents first. They are there before the files are written.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - Absolute path of the directory.
+          - With O(directories[].for_each), C({key}) stands for the value of that key in the entry.
+        type: path
+        required: true
+      for_each:
+        description: Entries for each of which one directory is created.
+        type: list
+        elements: dict
+      mode:
+        description: Permissions, as four or five octal digits in quotes.
+        type: str
+        default: "0755"
+      owner:
+        description: Name of the user who owns it.
+        type: str
+        default: root
+      group:
+        description: Name of the group that owns it.
+        type: str
+        default: root
+  files:
+    description: Files to write. Each has either O(files[].content) or O(files[].template).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - Absolute path of the file.
+          - With O(files[].for_each), C({key}) stands for the value of that key in the entry.
+        type: path
+        required: true
+      content:
+        description: The text of the file.
+        type: str
+      template:
+        description:
+          - Name of a Jinja template of the role (folder C(templates)) or its path.
+          - The template sees the variables of the task, O(files[].vars), and C(ansible_managed).
+        type: str
+      vars:
+        description: More variables for the template.
+        type: dict
+      for_each:
+        description:
+          - Entries for each of which one file is written, with the template's variable C(item) set to the entry.
+          - An empty list writes no file.
+        type: list
+        elements: dict
+      mode:
+        description: Permissions, as four or five octal digits in quotes.
+        type: str
+        default: "0644"
+      owner:
+        description: Name of the user who owns it.
+        type: str
+        default: root
+      group:
+        description: Name of the group that owns it.
+        type: str
+        default: root
+      sensitive:
+        description: The content is a secret. The diff then says that it differs, and not how.
+        type: bool
+        default: false
+  links:
+    description: Symbolic links to set, after the files. An existing link is changed in one step.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the link.
+        type: path
+        required: true
+      target:
+        description: What the link holds. It need not exist.
+        type: str
+        required: true
+  purge:
+    description:
+      - Files to remove, at last. Files of O(files), links of O(links), directories, and names that begin with a dot
+        stay.
+      - Directories below O(purge[].directory) which become empty go too.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      directory:
+        description: Absolute path of the directory to look in. It need not exist.
+        type: path
+        required: true
+      pattern:
+        description: Shell pattern of the files, relative to the directory. It may lead into directories.
+        type: str
+        required: true
+      keep:
+        description: Files that stay, as paths relative to the directory.
+        type: list
+        elements: str
+        default: []
+attributes:
+  check_mode:
+    description: Changes nothing and tells what would change. Owners and groups need not exist yet.
+    support: full
+  diff_mode:
+    description: One diff for each file. Contents of sensitive files and of removed files are never shown.
+    support: full
+  platform:
+    description: The platforms that it is made for.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Configure | Write the files of the workers
+  baremetal.synapse.file_set:
+    directories:
+      - path: /etc/matrix-synapse/workers
+        mode: "0750"
+        group: matrix-synapse
+    files:
+      - path: /etc/matrix-synapse/workers/{name}.yaml
+        template: worker.yaml.j2
+        for_each:
+          - name: synapse1-sync-1
+          - name: synapse1-sync-2
+        mode: "0640"
+        group: matrix-synapse
+    purge:
+      - directory: /etc/matrix-synapse/workers
+        pattern: "*.yaml"
+"""
+
+RETURN = r"""
+changed_paths:
+  description: Directories, files and links that were created or changed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/matrix-synapse/workers/synapse1-sync-1.yaml]
+removed_paths:
+  description: Files that were removed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/matrix-synapse/workers/synapse1-sync-3.yaml]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import (
+    ARGUMENT_SPEC,
+    FileSetError,
+    apply,
+    plan,
+    report,
+)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        changes = plan(module.params, module.check_mode)
+        if not module.check_mode:
+            apply(changes)
+    except (FileSetError, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    changed_paths, removed_paths, diffs = report(changes)
+    result = {"changed": bool(changes), "changed_paths": changed_paths, "removed_paths": removed_paths}
+    if module._diff:
+        result["diff"] = diffs
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generate secrets on the host, once, as files."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: secret_files
+short_description: Generate secrets on the host, once, as files
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Makes each secret that is not there yet, on the host itself. It never leaves the host and is never printed.
+  - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
+    order.
+options:
+  files:
+    description: The secrets.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute path of the file. Its directory must exist.
+        type: path
+        required: true
+      kind:
+        description:
+          - V(token) is 256 random bits in 43 characters of letters, digits, C(-) and C(_).
+          - V(signing_key) is an ed25519 key in the form that Synapse reads.
+          - V(pgpass) is a libpq password file with one random password for every server, database and user.
+        type: str
+        choices: [token, signing_key, pgpass]
+        required: true
+      mode:
+        description: Permissions, as four octal digits in quotes.
+        type: str
+        default: "0400"
+      name:
+        description: What the secret is called. It only helps the reader.
+        type: str
+  owner:
+    description: Name of the user who owns the files.
+    type: str
+    default: root
+  group:
+    description: Name of the group that owns the files.
+    type: str
+    default: root
+attributes:
+  check_mode:
+    description: Changes nothing and tells what would change. Owner, group and directory need not exist yet.
+    support: full
+  diff_mode:
+    description: Tells which secrets are made, never what they are.
+    support: full
+  platform:
+    description: The platforms that it is made for.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Secrets | Generate what is missing
+  baremetal.synapse.secret_files:
+    owner: matrix-synapse
+    group: matrix-synapse
+    files:
+      - path: /etc/matrix-synapse/secrets/signing.key
+        kind: signing_key
+      - path: /etc/matrix-synapse/secrets/form_secret
+        kind: token
+"""
+
+RETURN = r"""
+created_paths:
+  description: Secrets that were made, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/matrix-synapse/secrets/form_secret]
+changed_paths:
+  description: Secrets that were there and got their owner, group or mode set right, or would get it.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import base64
+import contextlib
+import grp
+import os
+import pwd
+import re
+import secrets
+import stat
+import string
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class SecretError(Exception):
+    """A secret cannot be made or kept."""
+
+
+def generate(kind: str) -> str:
+    """A new secret, as the text of its file."""
+    token = secrets.token_urlsafe(32)
+    if kind == "signing_key":
+        version = "a_" + "".join(secrets.choice(string.ascii_letters) for _ in range(4))
+        seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+        return f"ed25519 {version} {seed}\n"
+    if kind == "pgpass":
+        return f"*:*:*:*:{token}\n"
+    return f"{token}\n"
+
+
+def ensure(files: list[dict[str, Any]], owner: str, group: str, check_mode: bool) -> tuple[list[str], list[str]]:
+    """Make what is missing and set attributes right; the paths that were created, and those that were set right."""
+    uid, gid = _ids(owner, group, check_mode)
+    created: list[str] = []
+    changed: list[str] = []
+    for file in files:
+        path, mode = file["path"], file["mode"]
+        if not re.fullmatch(r"0[0-7]{3}", mode):
+            raise SecretError(f'{path}: mode {mode!r} is not four octal digits in quotes, such as "0400"')
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            created.append(path)
+            if not check_mode:
+                _create(path, generate(file["kind"]), int(mode, 8), uid, gid)
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise SecretError(
+                f"{path} is no regular file: put the secret there as a file, or remove it to have a new one made"
+            )
+        if found.st_size == 0:
+            raise SecretError(f"{path} is empty: put the secret back, or remove the file to have a new one made")
+        if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (uid, gid, int(mode, 8)):
+            changed.append(path)
+            if not check_mode:
+                os.chown(path, uid, gid)
+                os.chmod(path, int(mode, 8))
+    return created, changed
+
+
+def _ids(owner: str, group: str, check_mode: bool) -> tuple[int, int]:
+    uid: int | None = None
+    gid: int | None = None
+    with contextlib.suppress(KeyError):
+        uid = pwd.getpwnam(owner).pw_uid
+    with contextlib.suppress(KeyError):
+        gid = grp.getgrnam(group).gr_gid
+    if uid is None or gid is None:
+        # In check mode, an earlier task of the run would have made them.
+        if not check_mode:
+            raise SecretError(f"this host lacks the user {owner!r} or the group {group!r}: create them first")
+        return -1, -1
+    return uid, gid
+
+
+def _create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
+    """Bring the file into being whole, and never over an existing one."""
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(descriptor)
+        os.chown(temporary, uid, gid)
+        os.chmod(temporary, mode)
+        os.link(temporary, path)
+        os.unlink(temporary)
+    except OSError as exc:
+        raise SecretError(f"{path}: {exc.strerror}") from exc
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "no_log": False,
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "kind": {"type": "str", "required": True, "choices": ["token", "signing_key", "pgpass"]},
+                    "mode": {"type": "str", "default": "0400"},
+                    "name": {"type": "str"},
+                },
+            },
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        created, changed = ensure(params["files"], params["owner"], params["group"], module.check_mode)
+    except SecretError as exc:
+        module.fail_json(msg=str(exc))
+    result: dict[str, Any] = {"changed": bool(created or changed), "created_paths": created, "changed_paths": changed}
+    if module._diff:
+        lines = [f"+ new secret {path}\n" for path in created] + [
+            f"~ owner, group or mode of {path}\n" for path in changed
+        ]
+        result["diff"] = [{"prepared": "".join(lines)}] if lines else []
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
