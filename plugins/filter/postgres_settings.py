@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``postgres_settings``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: postgres_settings
+version_added: "0.1.0"
+author: The baremetal.synapse developers (@baremetal-synapse)
+short_description: Settings of PostgreSQL for this topology on this machine
+description:
+  - Gives the settings that belong into C(postgresql.conf), tuned to the memory and the processors of the database host.
+  - C(max_connections) is what the connection budget of the topology comes to.
+    See also P(baremetal.synapse.connection_budget#filter).
+  - With the transport C(unix), PostgreSQL listens on no address at all.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  memory_mib:
+    description: Memory of the database host in MiB.
+    type: int
+    required: true
+  cpus:
+    description: Processors of the database host.
+    type: int
+    required: true
+  shared:
+    description:
+      - Whether Synapse runs on the database host too. PostgreSQL then plans with half of the memory.
+      - By default the topology knows it.
+    type: bool
+"""
+
+EXAMPLES = r"""
+- name: Show what PostgreSQL gets on this host
+  ansible.builtin.debug:
+    msg: >-
+      {{ topology_json | baremetal.synapse.postgres_settings(
+           memory_mib=ansible_facts['memtotal_mb'], cpus=ansible_facts['processor_vcpus']) }}
+"""
+
+RETURN = r"""
+_value:
+  description: Names and values of settings, the values with the units that PostgreSQL reads.
+  type: dict
+  sample:
+    max_connections: 120
+    shared_buffers: 1024MB
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._budget import connection_budget
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import postgresql_settings
+
+
+def _postgres_settings(
+    topology_json: str, memory_mib: int, cpus: int, shared: bool | None = None
+) -> dict[str, int | str]:
+    topology = read_topology(topology_json)
+    if shared is None:
+        shared = topology.postgres_host in {process.host for process in topology.processes}
+    return postgresql_settings(
+        memory_mib=memory_mib,
+        cpus=cpus,
+        shared=shared,
+        max_connections=connection_budget(topology)["max_connections"],
+        transport="unix" if topology.unix else "tcp",
+        listen_address=None if topology.unix else topology.addresses[topology.postgres_host],
+        port=topology.options["postgres_port"],
+    )
+
+
+class FilterModule:
+    """The filter postgres_settings."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"postgres_settings": with_clear_errors(_postgres_settings)}
