@@ -147,16 +147,6 @@ def _mapping(value: Any) -> Problem | None:
     return None if isinstance(value, dict) else ("it is a mapping", "Write name: value lines below it.")
 
 
-def _extra_config(value: Any) -> Problem | None:
-    problem = _mapping(value)
-    if problem is not None:
-        return problem
-    computed = sorted(name for name in value if name in COMPUTED_OPTIONS or name.startswith("worker_"))
-    if computed:
-        return f"'{computed[0]}' is computed from the topology", "Remove it; see docs/topology.md for what sets it."
-    return None
-
-
 def _list(value: Any) -> Problem | None:
     return None if isinstance(value, list) else ("it is a list", "Write one '- ' line for each entry.")
 
@@ -265,9 +255,9 @@ _ALL = (
     ),
     Input(
         name="synapse_extra_config",
-        about="Any other options of homeserver.yaml; shown in diffs, so no secrets.",
+        about="Any other options of homeserver.yaml; shown in diffs unless synapse_hide_config is set.",
         default={},
-        check=_extra_config,
+        check=_mapping,
     ),
     Input(
         name="synapse_jemalloc",
@@ -400,6 +390,19 @@ def pools_of(hosts: Mapping[str, Mapping[str, Any]], host: str, group: str, pres
     """Returns the pools of a host in one worker group: what the inventory sets, else the preset's."""
     value = host_input(hosts, host, group)
     return dict(PRESETS[preset][group] if value is None else value)
+
+
+def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> None:
+    """Refuses options that are computed from the topology; their values are not shown, because they may be secrets."""
+    for name in sorted(value):
+        if name in COMPUTED_OPTIONS or name.startswith("worker_"):
+            raise TopologyError(
+                f"{variable}.{name}",
+                "(not shown)",
+                "it is computed from the topology",
+                "Remove it; docs/topology.md tells which variable sets it.",
+                host,
+            )
 
 
 def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from . import _layout as layout
 from ._duties import DUTIES, MEDIA, Duty
 from ._errors import TopologyError, did_you_mean
-from ._inventory import Problem, is_whole_number
+from ._inventory import Problem, check_extra_config, is_whole_number
 from ._process import MAIN, MASTER, Process, Settings
 from ._releases import Release
 
@@ -46,16 +46,11 @@ def _environment(value: Any) -> Problem | None:
     return "it is a mapping of environment variables to strings of one line", 'Write NAME: "value" lines below it.'
 
 
-def _own_options(value: Any) -> Problem | None:
-    if not isinstance(value, dict):
-        return "it is a mapping of Synapse options", "Write name: value lines below it."
-    computed = sorted(name for name in value if name.startswith("worker_") or name in _COMPUTED_FOR_PROCESSES)
-    if computed:
-        return f"'{computed[0]}' is computed from the topology", "Remove it; see docs/topology.md for what sets it."
-    return None
+def _mapping(value: Any) -> Problem | None:
+    return (
+        None if isinstance(value, dict) else ("it is a mapping of Synapse options", "Write name: value lines below it.")
+    )
 
-
-_COMPUTED_FOR_PROCESSES = ("database", "enable_media_repo", "instance_map", "listeners", "log_config", "stream_writers")
 
 _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
     "memory_max": _text(r"\d+(\.\d+)?[KMGT%]?|infinity", "it is a size for systemd's MemoryMax=", "Write 2G."),
@@ -63,7 +58,7 @@ _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
     "cp_max": _connections,
     "cache_factor": _factor,
     "env": _environment,
-    "extra_config": _own_options,
+    "extra_config": _mapping,
 }
 _POOL_KEYS = ("count", "duties", "port_slot", *_SETTING_CHECKS)
 
@@ -100,6 +95,7 @@ def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> 
         if problem is not None:
             raise TopologyError(f"{variable}.{name}", entry, *problem, host=host)
         found[name] = entry
+    check_extra_config(f"{variable}.extra_config", found.get("extra_config", {}), host)
     return Settings(**found)
 
 

@@ -19,6 +19,7 @@ from ._inventory import (
     NGINX_GROUP,
     POSTGRES_GROUP,
     REDIS_GROUP,
+    check_extra_config,
     check_groups,
     check_pools_have_a_group,
     fleet_input,
@@ -106,6 +107,7 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
     release = parse_release(options["synapse_version"])
     preset = options["synapse_preset"]
     check_pools_have_a_group(inputs, preset)
+    check_extra_config("synapse_extra_config", options["synapse_extra_config"])
     unix = _is_unix(options["synapse_transport"], hosts)
     addresses = {host: _address(hosts, host) for host in hosts}
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the tables of docs/topology.md and the picture of README.md from the model, between their markers.
+
+Usage: ``python -m tools.docs_tables`` rewrites them, ``--check`` fails if they are out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._diagram import diagram
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES, WORKER_GROUPS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._presets import PRESETS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._routes import ROUTES
+
+from tools.inventory import load_topology
+
+ROOT = Path(__file__).resolve().parent.parent
+_BALANCE = {
+    "user": "by user",
+    "room": "by room",
+    "source": "by source address",
+    "least_conn": "fewest connections",
+    "round_robin": "round robin",
+}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Returns a Markdown table."""
+    header = list(header)
+    lines = [header, ["---"] * len(header), *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def inputs() -> str:
+    """Returns the table of all inputs of the topology."""
+    return table(
+        ("variable", "default", "set", "what it is"),
+        (
+            (
+                f"`{entry.name}`",
+                "none" if entry.default is None else f"`{entry.default}`",
+                "per host" if entry.per_host else "once",
+                entry.about,
+            )
+            for entry in INPUTS.values()
+        ),
+    )
+
+
+def duties() -> str:
+    """Returns the table of all duties."""
+    routed = {route.duty for route in ROUTES}
+    return table(
+        ("duty", "what it does", "in", "how many", "nginx chooses", "without it", "since"),
+        (
+            (
+                f"`{duty.name}`",
+                duty.about,
+                " or ".join(f"`{group}`" for group in duty.groups),
+                "one" if duty.single else "many",
+                ("-" if duty.single else _BALANCE[duty.balance]) if duty.name in routed else "not over HTTP",
+                ", ".join((*(f"`{name}`" for name in duty.fallback), "main")),
+                "" if duty.since == OLDEST else f"{duty.since.major}.{duty.since.minor}",
+            )
+            for duty in DUTIES.values()
+        ),
+    )
+
+
+def presets() -> str:
+    """Returns the table of what each preset runs on a host."""
+
+    def cell(preset: str, group: str) -> str:
+        pools = PRESETS[preset][group]
+        names = (f"{name} x {pool['count']}" if pool["count"] > 1 else name for name, pool in pools.items())
+        return ", ".join(names) or "-"
+
+    return table(
+        ("preset", *(f"`{group}`" for group in WORKER_GROUPS)),
+        ((f"`{preset}`", *(cell(preset, group) for group in WORKER_GROUPS)) for preset in PRESETS),
+    )
+
+
+def paths() -> str:
+    """Returns the table of paths and names on a host."""
+    return table(("name", "value"), ((f"`{name}`", f"`{value}`") for name, value in layout.layout().items()))
+
+
+def picture() -> str:
+    """Returns the fleet of inventories/single_host, drawn by the diagram filter's function."""
+    return f"```mermaid\n{diagram(load_topology(ROOT / 'inventories' / 'single_host'))}```"
+
+
+BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/topology.md": {"inputs": inputs, "duties": duties, "presets": presets, "paths": paths},
+    "README.md": {"picture": picture},
+}
+
+
+def _filled(content: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{content}\n{match[2]}"
+
+
+def render(text: str, blocks: dict[str, Callable[[], str]]) -> str:
+    """Returns the text with every marked block replaced."""
+    for name, block in blocks.items():
+        pattern = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        text, count = pattern.subn(partial(_filled, block()), text)
+        if count != 1:
+            raise SystemExit(f"the markers of {name} are there {count} times; write them once")
+    return text
+
+
+def main() -> int:
+    """Rewrites or checks all files; returns the exit code."""
+    check = sys.argv[1:] == ["--check"]
+    stale = []
+    for name, blocks in BLOCKS.items():
+        path = ROOT / name
+        before = path.read_text()
+        after = render(before, blocks)
+        if before != after:
+            stale.append(name)
+            if not check:
+                path.write_text(after)
+    if check and stale:
+        print(f"out of date: {', '.join(stale)}; run: python -m tools.docs_tables")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
