@@ -86,6 +86,8 @@ class Scenario:
             "MOLECULE_SUITE": self.suite,
             "MOLECULE_NETWORK": self.network,
             "MOLECULE_EPHEMERAL_DIRECTORY": str(state),
+            # Boxes around the output would wrap it to 80 columns.
+            "MOLECULE_COMMAND_BORDERS": "false",
             "PATH": f"{PROJECT / '.venv' / 'bin'}:{os.environ['PATH']}",
             "VIRTUAL_ENV": str(PROJECT / ".venv"),
         }
