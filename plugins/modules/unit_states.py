@@ -12,7 +12,8 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Brings any number of systemd units to where they should be, with a handful of C(systemctl) calls.
   - A running unit is I(stale) when the fingerprint that it recorded at its start differs from the one of what is on
-    disk now. Restarts come from this, not from handlers. So a run that was cut off anywhere is finished by the next one.
+    disk now. Restarts come from this, not from handlers. So a run that was cut off anywhere is finished by the next
+    one.
   - A unit that is up and not stale is left alone.
 options:
   units:
