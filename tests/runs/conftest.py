@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One disposable host for all tests of runs; they build on each other, in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tools.runs import Fleet, disposable_fleet
+
+# In extra_config, so that the search for secrets in output has one of the operator's own to look for.
+OPERATORS_SECRET = "turn-secret-of-the-operator"
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    """A bare Debian for inventories/single_host."""
+    variables = {"synapse_extra_config": {"turn_shared_secret": OPERATORS_SECRET}, "synapse_hide_config": True}
+    with disposable_fleet("single_host", machine="runs", address="10.88.100.10", variables=variables) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def outputs() -> list[str]:
+    """Everything that Ansible wrote in these tests."""
+    return []

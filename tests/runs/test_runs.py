@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator may rely on in a run: check mode, cut off runs, second runs, secrets, scaling, bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.runs import ROOT, Fleet, Run
+
+from .conftest import OPERATORS_SECRET
+
+# Spread over a first run: PostgreSQL, Redis, the release, the units, main, workers, nginx.
+KILLED_AFTER = (12, 20, 28, 36, 44, 52, 58, 64, 72)
+SYNC = "generic_workers"
+
+
+def worker_pids(fleet: Fleet) -> dict[str, int]:
+    """Returns the process of every Synapse unit that runs."""
+    shown = fleet.shell("systemctl show --property=Id,MainPID,ActiveState 'matrix-synapse*.service'")
+    units = [dict(line.split("=", 1) for line in block.splitlines() if line) for block in shown.split("\n\n")]
+    return {unit["Id"]: int(unit["MainPID"]) for unit in units if unit and unit["ActiveState"] == "active"}
+
+
+def with_sync_workers(count: int) -> str:
+    """Returns the extra variables of the example with another number of sync workers."""
+    pools = {
+        "reader": {"duties": ["client_reader", "federation_reader", "federation_inbound", "room", "login"]},
+        "sync": {"count": count, "duties": ["sync", "initial_sync", "sliding_sync"]},
+        "writer": {
+            "duties": [
+                "typing",
+                "to_device",
+                "account_data",
+                "presence",
+                "push_rules",
+                "receipts",
+                "device_lists",
+                "thread_subscriptions",
+            ]
+        },
+    }
+    return json.dumps({"generic_workers": pools})
+
+
+def finish(run: Run, outputs: list[str]) -> Run:
+    """Keeps the output for the search for secrets, and expects success."""
+    outputs.append(run.output)
+    assert run.code == 0, run.output[-4000:]
+    return run
+
+
+def test_check_mode_on_a_bare_host_neither_fails_nor_changes_it(fleet: Fleet, outputs: list[str]) -> None:
+    before = fleet.shell("dpkg-query -f '${Package}\\n' -W; ls /etc /opt /var/lib; cat /etc/passwd")
+    finish(fleet.run("--check", "--diff", "-vvv"), outputs)
+    assert fleet.shell("dpkg-query -f '${Package}\\n' -W; ls /etc /opt /var/lib; cat /etc/passwd") == before
+
+
+def test_a_wrong_inventory_is_refused_before_the_host_is_touched(fleet: Fleet) -> None:
+    run = fleet.run("-e", json.dumps({"generic_workers": {"sync": {"count": -1}}}))
+    assert run.code != 0
+    assert "generic_workers.sync.count on host synapse1 is -1: a pool has 0 to 40 workers on one host." in run.output
+    assert run.tasks <= 3
+    assert "changed=0" in run.output
+    assert not fleet.shell("ls -d /etc/matrix-synapse /etc/postgresql 2>/dev/null", check=False)
+
+
+def test_a_release_too_new_for_the_hosts_postgresql_is_refused(fleet: Fleet) -> None:
+    run = fleet.run("-e", "postgres_version=13")
+    assert run.code != 0
+    assert "it needs PostgreSQL 14, the host has 13" in run.output
+    assert run.changed == 0
+
+
+@pytest.mark.parametrize("after", KILLED_AFTER)
+def test_a_run_is_killed(fleet: Fleet, outputs: list[str], after: int) -> None:
+    run = fleet.run_killed(after, "--diff", "-vvv")
+    outputs.append(run.output)
+    assert run.code < 0, "the run ended before it was killed: lower KILLED_AFTER"
+
+
+def test_the_next_run_finishes_what_killed_ones_began(fleet: Fleet, outputs: list[str]) -> None:
+    finish(fleet.run("--diff", "-vvv"), outputs)
+    assert fleet.shell("systemctl --failed --no-legend") == ""
+    assert len(worker_pids(fleet)) == 9
+
+
+def test_a_second_run_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
+    before = worker_pids(fleet)
+    run = finish(fleet.run("--diff", "-vvv"), outputs)
+    assert run.changed == 0
+    assert worker_pids(fleet) == before
+
+
+def test_check_mode_tells_what_adding_a_worker_would_do_and_does_nothing(fleet: Fleet, outputs: list[str]) -> None:
+    before = worker_pids(fleet)
+    run = finish(fleet.run("--check", "--diff", "-e", with_sync_workers(3)), outputs)
+    assert "synapse1-sync-3" in run.output
+    assert run.changed > 0
+    assert worker_pids(fleet) == before
+
+
+def test_adding_a_worker_restarts_no_other_process(fleet: Fleet, outputs: list[str]) -> None:
+    before = worker_pids(fleet)
+    finish(fleet.run("-e", with_sync_workers(3)), outputs)
+    after = worker_pids(fleet)
+    assert set(after) - set(before) == {"matrix-synapse-worker@synapse1-sync-3.service"}
+    assert before.items() <= after.items()
+
+
+def test_a_killed_change_is_finished_by_the_next_run(fleet: Fleet, outputs: list[str]) -> None:
+    """The file of one worker is written, and the run dies before the worker is restarted."""
+    settings = json.loads(with_sync_workers(3))
+    settings["generic_workers"]["sync"]["cache_factor"] = 0.7
+    before = worker_pids(fleet)
+    killed = fleet.run_killed("Start the workers", "-e", json.dumps(settings), "--tags", "generic_workers")
+    assert killed.code < 0
+    assert "global_factor: 0.7" in fleet.shell("cat /etc/matrix-synapse/workers/synapse1-sync-1.yaml")
+    assert worker_pids(fleet) == before
+    finish(fleet.run("-e", json.dumps(settings)), outputs)
+    after = worker_pids(fleet)
+    restarted = {unit for unit in before if before[unit] != after[unit]}
+    assert restarted == {f"matrix-synapse-worker@synapse1-sync-{index}.service" for index in (1, 2, 3)}
+
+
+def test_a_removed_worker_leaves_nothing_behind(fleet: Fleet, outputs: list[str]) -> None:
+    finish(fleet.run("-e", with_sync_workers(2)), outputs)
+    assert "matrix-synapse-worker@synapse1-sync-3.service" not in worker_pids(fleet)
+    left = fleet.shell(
+        "find /etc /run /var/lib/matrix-synapse -name '*synapse1-sync-3*' -not -path '/run/systemd/*';"
+        " grep -rl synapse1-sync-3 /etc/matrix-synapse /etc/nginx; systemctl list-units --all --plain --no-legend"
+        " 'matrix-synapse-worker@synapse1-sync-3*'",
+        check=False,
+    )
+    assert left == ""
+
+
+def test_a_run_after_all_that_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
+    finish(fleet.run(), outputs)
+    assert finish(fleet.run("--diff"), outputs).changed == 0
+
+
+def test_no_secret_was_ever_in_the_output(fleet: Fleet, outputs: list[str]) -> None:
+    values = fleet.shell("cd /etc/matrix-synapse/secrets && for f in *; do printf '%s ' $f; tail -n 1 $f; echo; done")
+    secrets = {line.split()[0]: line.split()[-1].split(":")[-1] for line in values.splitlines() if line.strip()}
+    assert len(secrets) == 7
+    secrets["turn_shared_secret"] = OPERATORS_SECRET
+    everything = "\n".join(outputs)
+    assert "TASK [" in everything
+    assert [name for name, value in secrets.items() if value in everything] == []
+
+
+def test_the_built_collection_runs_from_anywhere(fleet: Fleet, tmp_path: Path) -> None:
+    galaxy = str(ROOT / ".venv" / "bin" / "ansible-galaxy")
+    subprocess.run([galaxy, "collection", "build", "--output-path", tmp_path], cwd=ROOT, check=True)
+    tarball = next(tmp_path.glob("baremetal-synapse-*.tar.gz"))
+    installed = tmp_path / "collections"
+    subprocess.run(
+        [galaxy, "collection", "install", "--no-deps", "--collections-path", installed, tarball],
+        cwd=tmp_path,
+        check=True,
+    )
+    config = tmp_path / "ansible.cfg"
+    config.write_text("[ssh_connection]\npipelining = true\n")
+    elsewhere = Fleet(
+        inventory=fleet.inventory,
+        host=fleet.host,
+        machine=fleet.machine,
+        override=fleet.override,
+        environment={
+            "ANSIBLE_CONFIG": str(config),
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_COLLECTIONS_PATH": str(installed),
+        },
+    )
+    run = elsewhere.run(directory=tmp_path)
+    assert run.code == 0, run.output[-4000:]
+    assert str(ROOT / "roles") not in run.output
+    assert run.changed == 0
