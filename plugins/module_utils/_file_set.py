@@ -108,6 +108,7 @@ class Change:
     diff: dict[str, str]
     act: Callable[[], None]
     removed: bool = False
+    attributes_only: bool = False
 
 
 @dataclass
@@ -263,7 +264,7 @@ class _Planner:
             "before": f"{_Attributes.of(found)}\n",
             "after": f"{wanted}\n",
         }
-        self.changes.append(Change(path, diff, lambda: wanted.apply(path)))
+        self.changes.append(Change(path, diff, lambda: wanted.apply(path), attributes_only=True))
 
 
 @dataclass(frozen=True)
@@ -324,11 +325,13 @@ def apply(changes: Sequence[Change]) -> None:
             raise FileSetError([f"{change.path}: {exc.strerror}"]) from exc
 
 
-def report(changes: Sequence[Change]) -> tuple[list[str], list[str], list[dict[str, str]]]:
-    """Changed paths, removed paths, and one diff for each."""
-    changed = [change.path for change in changes if not change.removed]
-    removed = [change.path for change in changes if change.removed]
-    return changed, removed, [change.diff for change in changes]
+def report(changes: Sequence[Change]) -> dict[str, list[str]]:
+    """The paths of the changes by their kind, as the module returns them."""
+    return {
+        "changed_paths": [change.path for change in changes if not change.removed],
+        "rewritten_paths": [change.path for change in changes if not change.removed and not change.attributes_only],
+        "removed_paths": [change.path for change in changes if change.removed],
+    }
 
 
 def _write(path: str, content: bytes, wanted: _Attributes) -> None:

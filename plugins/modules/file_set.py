@@ -166,6 +166,12 @@ changed_paths:
   type: list
   elements: str
   sample: [/etc/matrix-synapse/workers/synapse1-sync-1.yaml]
+rewritten_paths:
+  description: Those of RV(changed_paths) that got more than another owner, group or mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/matrix-synapse/workers/synapse1-sync-1.yaml]
 removed_paths:
   description: Files that were removed, or would be.
   returned: success
@@ -173,6 +179,8 @@ removed_paths:
   elements: str
   sample: [/etc/matrix-synapse/workers/synapse1-sync-3.yaml]
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import (
@@ -193,10 +201,9 @@ def main() -> None:
             apply(changes)
     except (FileSetError, ValueError) as exc:
         module.fail_json(msg=str(exc))
-    changed_paths, removed_paths, diffs = report(changes)
-    result = {"changed": bool(changes), "changed_paths": changed_paths, "removed_paths": removed_paths}
+    result: dict[str, Any] = {"changed": bool(changes), **report(changes)}
     if module._diff:
-        result["diff"] = diffs
+        result["diff"] = [change.diff for change in changes]
     module.exit_json(**result)
 
 

@@ -23,6 +23,6 @@ def drop_in(unit: Mapping[str, Any], media_store_path: str) -> str:
         of_service.append(f"ReadWritePaths={quote(media_store_path)}")
     of_service += [f"{name}={value}" for name, value in sorted(unit["service"].items())]
     of_service += [f"Environment={quote(f'{name}={value}')}" for name, value in sorted(unit["environment"].items())]
-    sections = [["[Unit]", *of_unit]] * bool(of_unit) + [["[Service]", *of_service]]
-    title = f"# Ansible managed: what is particular to {unit['name']}\n"
-    return title + "\n".join("\n".join(section) + "\n" for section in sections)
+    title = f"# Ansible managed: what is particular to {unit['name']}"
+    lines = [title, *(["[Unit]", *of_unit] if of_unit else []), "[Service]", *of_service]
+    return "\n".join(lines) + "\n"

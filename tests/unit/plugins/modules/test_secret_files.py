@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets are made once, whole, and never change."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import os
+import pwd
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.modules.secret_files import SecretError, ensure, generate
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+MINE = grp.getgrgid(os.getgid()).gr_name
+
+
+def secret(path: Path, kind: str = "token", mode: str = "0400") -> dict[str, Any]:
+    return {"path": str(path), "kind": kind, "mode": mode, "name": path.name}
+
+
+def test_a_missing_secret_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    assert ensure([secret(path)], ME, MINE, check_mode=False) == ([str(path)], [])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+    assert os.listdir(tmp_path) == ["form_secret"]
+
+
+def test_an_existing_secret_keeps_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    path.write_text("from a former life")
+    path.chmod(0o400)
+    assert ensure([secret(path)], ME, MINE, check_mode=False) == ([], [])
+    assert path.read_text() == "from a former life"
+
+
+def test_an_existing_secret_that_is_too_open_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    path.write_text("from a former life")
+    path.chmod(0o644)
+    assert ensure([secret(path)], ME, MINE, check_mode=False) == ([], [str(path)])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+    assert path.read_text() == "from a former life"
+
+
+def test_check_mode_makes_nothing_and_needs_neither_user_nor_directory(tmp_path: Path) -> None:
+    path = tmp_path / "missing/form_secret"
+    assert ensure([secret(path)], "no-such-user", "no-such-group", check_mode=True) == ([str(path)], [])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_user_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="lacks the user 'no-such-user'"):
+        ensure([secret(tmp_path / "a")], "no-such-user", MINE, check_mode=False)
+
+
+def test_an_empty_file_is_refused_rather_than_filled(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    path.touch()
+    with pytest.raises(SecretError, match="is empty: put the secret back"):
+        ensure([secret(path, "signing_key")], ME, MINE, check_mode=False)
+    assert path.read_text() == ""
+
+
+def test_a_link_in_the_place_of_a_secret_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SecretError, match="is no regular file"):
+        ensure([secret(path)], ME, MINE, check_mode=False)
+
+
+def test_what_a_run_left_that_was_cut_off_is_not_taken_for_the_secret(tmp_path: Path) -> None:
+    (tmp_path / ".a.new").write_text("half")
+    ensure([secret(tmp_path / "a")], ME, MINE, check_mode=False)
+    assert os.listdir(tmp_path) == ["a"]
+    assert len((tmp_path / "a").read_text()) == 44
+
+
+def test_a_mode_must_be_octal(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="mode '256' is not four octal digits"):
+        ensure([secret(tmp_path / "a", mode="256")], ME, MINE, check_mode=False)
+
+
+def test_a_missing_directory_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match=f"{tmp_path}/no/a: No such file or directory"):
+        ensure([secret(tmp_path / "no/a")], ME, MINE, check_mode=False)
+
+
+def test_a_signing_key_has_the_form_that_synapse_reads() -> None:
+    match = re.fullmatch(r"ed25519 a_[A-Za-z]{4} ([A-Za-z0-9+/]{43})\n", generate("signing_key"))
+    assert match
+    assert len(base64.b64decode(match[1] + "=")) == 32
+
+
+def test_a_password_file_needs_no_escapes() -> None:
+    assert re.fullmatch(r"\*:\*:\*:\*:[A-Za-z0-9_-]{43}\n", generate("pgpass"))
+
+
+def test_no_secret_is_made_twice() -> None:
+    assert len({generate("token") for _ in range(100)}) == 100
