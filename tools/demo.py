@@ -38,7 +38,7 @@ class Served:
     method: str
     path: str
     status: str
-    pool: str
+    upstream: str
     process: str
     seconds: str
 
@@ -49,7 +49,7 @@ class Served:
         # nginx lists every process that it tried; the last one answered.
         last = address.rpartition(", ")[2]
         found = re.search(r"/([^/]+)\.sock$", last)
-        return cls(method, path, status, upstream.removeprefix("synapse_"), found[1] if found else last, seconds)
+        return cls(method, path, status, upstream, found[1] if found else last, seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,14 +129,13 @@ def _exchange_media(alice: Client, bob: Client) -> None:
 
 def table(requests: list[Served]) -> str:
     """The requests as a table, with identifiers shortened."""
-    rows = [("REQUEST", "STATUS", "POOL", "SERVED BY", "SECONDS")]
+    rows = [("REQUEST", "STATUS", "UPSTREAM", "SERVED BY", "SECONDS")]
     for served in requests:
         path = re.sub(r"([!$@:]?)[^/]{24,}", r"\1…", unquote(served.path).removeprefix("/_matrix"))
-        rows.append((f"{served.method} {path}"[:70], served.status, served.pool, served.process, served.seconds))
+        rows.append((f"{served.method} {path}"[:70], served.status, served.upstream, served.process, served.seconds))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "    " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"    {line}".rstrip() for line in lines)
 
 
 def up() -> None:
