@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-light demo demo-down test test-unit lint molecule requirements clean
+.PHONY: help setup setup-light demo demo-down test test-unit lint molecule requirements clean lock
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -40,3 +40,6 @@ clean: ## End all disposable hosts of this checkout and remove everything that w
 	@if [ "$$(id -u)" = 0 ] && command -v nft >/dev/null; then python3 -m tools.hosts down --all; fi
 	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.tar.gz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: setup-light ## Lock the packages of a Synapse release: make lock RELEASE=1.163.2
+	@python tools/lock_release.py $(RELEASE)

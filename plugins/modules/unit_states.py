@@ -132,7 +132,8 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._unit_states imp
 
 UNIT_DIR = Path("/etc/systemd/system")
 # What a failed start shows of the journal: enough for the cause, of so many units that it can be read.
-JOURNAL_LINES, JOURNAL_UNITS = 15, 3
+JOURNAL_LINES = 15
+JOURNAL_UNITS = 3
 
 
 class Systemd:
