@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A deployed fleet on one host: what its inventory promises, and what the host shows.
+
+The inventories come from the environment, so the same tests run against every scenario:
+``EXAMPLE_INVENTORY``, and ``DISPOSABLE_INVENTORY`` with the addresses of the hosts that were booted for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import json
+import os
+import re
+import shlex
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import testinfra
+from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_server
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health, secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
+from testinfra.host import Host
+
+from tools.inventory import load_topology
+from tools.matrix import Account, Client
+
+T = TypeVar("T")
+
+OUTSIDE = "10.88.0.1"
+"""The controller's address, as the hosts see it."""
+
+LAYOUT = layout.layout()
+ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
+SELF_SIGNED_CERTIFICATE = "/etc/ssl/certs/matrix-synapse.pem"
+
+_WITNESSES = """
+import json, subprocess, sys
+log, offset, since = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+with open(log, "rb") as file:
+    file.seek(offset)
+    content = file.read()
+entries = subprocess.run(
+    ["journalctl", "-q", "-o", "json", "--since", since, "--output-fields=_SYSTEMD_UNIT,MESSAGE", "-g", "Processed request"],
+    capture_output=True, text=True).stdout.splitlines()
+print(json.dumps({
+    "nginx": content.decode(errors="replace").splitlines(),
+    "size": offset + len(content),
+    "journal": [json.loads(entry) for entry in entries],
+}))
+"""
+
+_METRICS = """
+import json, re, sys, urllib.request
+from concurrent.futures import ThreadPoolExecutor
+targets, wanted = json.loads(sys.argv[1]), re.compile(sys.argv[2])
+def fetch(target):
+    text = urllib.request.urlopen("http://%s:%d/metrics" % tuple(target[1:]), timeout=20).read().decode()
+    return target[0], [line for line in text.splitlines() if wanted.match(line)]
+with ThreadPoolExecutor(4) as pool:
+    print(json.dumps(dict(pool.map(fetch, targets))))
+"""
+
+_REGISTER = """
+import hashlib, hmac, http.client, json, socket, sys
+path, port, secret_path, users = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        if not path:
+            return super().connect()
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+def call(method, body=None):
+    connection = Connection("127.0.0.1", port, timeout=30)
+    connection.request(method, "/_synapse/admin/v1/register", body, {"Content-Type": "application/json", "X-Forwarded-Proto": "https"})
+    answer = connection.getresponse()
+    content = json.loads(answer.read())
+    if answer.status != 200:
+        sys.exit("%d %s" % (answer.status, content))
+    return content
+secret = open(secret_path).read().strip()
+accounts = []
+for user in users:
+    nonce = call("GET")["nonce"]
+    told = [nonce, user["username"], user["password"], "admin" if user["admin"] else "notadmin"]
+    mac = hmac.new(secret.encode(), "\\0".join(told).encode(), hashlib.sha1).hexdigest()
+    accounts.append(call("POST", json.dumps({**user, "nonce": nonce, "mac": mac})))
+print(json.dumps(accounts))
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A request in nginx's access log; confirmed if the process that nginx names says in its journal that it had it."""
+
+    method: str
+    path: str
+    status: int
+    process: str
+    client: str
+    confirmed: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of a metric."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass
+class Deployment:
+    """A fleet whose processes are all on one host.
+
+    Attributes:
+        topology: what its inventory promises.
+        variables: the variables of its host.
+        host: the host, over SSH.
+    """
+
+    topology: Topology
+    variables: Mapping[str, Any]
+    host: Host
+    _log_offset: int = field(default=0, init=False)
+    _marked: float = field(default=0.0, init=False)
+
+    @property
+    def address(self) -> str:
+        """The address under which the host is reached."""
+        return str(self.variables["ansible_host"])
+
+    @property
+    def public_name(self) -> str:
+        """The name that clients use."""
+        return str(proxy_server(self.topology)["public_name"])
+
+    def shell(self, command: str) -> str:
+        """Run a command as root and return what it printed."""
+        done = self.host.run(command)
+        assert done.rc == 0, f"{command[:200]}\nended with {done.rc}: {done.stderr[-2000:]}"
+        return str(done.stdout)
+
+    def python(self, program: str, *arguments: str, user: str = "root") -> str:
+        """Run a Python program on the host."""
+        words = ["python3", "-c", program, *arguments]
+        return self.shell(shlex.join(words if user == "root" else ["sudo", "-u", user, *words]))
+
+    # The way in.
+
+    @functools.cached_property
+    def trust(self) -> ssl.SSLContext:
+        """Trusts the certificate that lies on the host, and no other."""
+        path = self.variables.get("nginx_tls_certificate") or SELF_SIGNED_CERTIFICATE
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self.shell(f"cat {shlex.quote(path)}"))
+        # It may be the leaf of an authority that is not known here.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    def client(self, account: Account | None = None, *, port: int = 443) -> Client:
+        """Return a Matrix client that comes through nginx."""
+        client = Client(f"https://{self.address}:{port}", verify=self.trust)
+        client.account = account
+        return client
+
+    def register(self, *usernames: str, admin: bool = False) -> list[Account]:
+        """Make users with the shared secret, as ``register_new_matrix_user`` does, on the host itself."""
+        where = health(self.topology, self.topology.main)
+        users = [{"username": name, "password": password_of(name), "admin": admin} for name in usernames]
+        secret = next(entry["path"] for entry in secret_files() if entry["name"] == "registration_shared_secret")
+        answer = self.python(
+            _REGISTER, where.get("socket", ""), str(where.get("port", 0)), secret, json.dumps(users)
+        )
+        return [
+            Account(user_id=entry["user_id"], device_id=entry["device_id"], access_token=entry["access_token"])
+            for entry in json.loads(answer)
+        ]
+
+    # Witnesses.
+
+    def mark(self) -> None:
+        """Forget the requests up to now."""
+        offset, now = self.shell(f"stat -c %s {ACCESS_LOG}; date +%s").split()
+        self._log_offset, self._marked = int(offset), float(now)
+
+    def witnesses(self, requests: Iterable[tuple[str, str]], *, patience: float = 10) -> dict[tuple[str, str], Served]:
+        """Return who served each request since the mark, by nginx's word and by the process' own.
+
+        Args:
+            requests: methods and raw paths. Synapse does not log OPTIONS.
+            patience: seconds to wait for what was said to be written.
+        """
+        wanted = {(method, path.partition("?")[0]) for method, path in requests}
+        since = f"@{int(self._marked)}"
+        found: dict[tuple[str, str], Served] = {}
+
+        def all_seen() -> bool:
+            told = json.loads(self.python(_WITNESSES, ACCESS_LOG, str(self._log_offset), since))
+            said = {
+                (self._by_unit.get(entry["_SYSTEMD_UNIT"]), words[1], words[2])
+                for entry in told["journal"]
+                if (words := re.search(r'"([A-Z]+) ([^? ]+)\S* HTTP/[\d.]+"', entry["MESSAGE"]))
+            }
+            for line in map(self._parse, told["nginx"]):
+                confirmed = (line.process, line.method, line.path) in said
+                found[line.method, line.path] = replace(line, confirmed=confirmed)
+            return all(request in found and found[request].confirmed for request in wanted)
+
+        until(all_seen, patience=patience)
+        return found
+
+    def nginx_lines(self) -> list[Served]:
+        """Return what nginx has logged since the mark."""
+        return [self._parse(line) for line in self.shell(f"tail -c +{self._log_offset + 1} {ACCESS_LOG}").splitlines()]
+
+    def _parse(self, line: str) -> Served:
+        _, method, path, status, _, upstream, _, client = line.split("\t")
+        # nginx lists every process that it tried; the last one has answered.
+        last = upstream.rpartition(", ")[2]
+        return Served(method, path, int(status), self._process_at.get(last, last), client)
+
+    @functools.cached_property
+    def _process_at(self) -> dict[str, str]:
+        found = {}
+        for process in self.topology.processes:
+            where = health(self.topology, process)
+            address = f"unix:{where['socket']}" if "socket" in where else f"{where['address']}:{where['port']}"
+            found[address] = process.name
+        return found
+
+    @functools.cached_property
+    def _by_unit(self) -> dict[str, str]:
+        return {unit_of(process): process.name for process in self.topology.processes}
+
+    def metrics(self, names: str, processes: Iterable[Process] | None = None) -> dict[str, list[Sample]]:
+        """Return the metrics whose names match a regular expression, of each process."""
+        targets = [
+            (process.name, "127.0.0.1" if self.topology.unix else process.address, process.metrics_port)
+            for process in processes or self.topology.processes
+        ]
+        answer = json.loads(self.python(_METRICS, json.dumps(targets), rf"(?:{names})(?:\{{| )"))
+        return {name: [_sample(line) for line in lines] for name, lines in answer.items()}
+
+    def total(self, name: str) -> dict[str, float]:
+        """Return the sum of a metric's values, of each process."""
+        return {process: sum(sample.value for sample in samples) for process, samples in self.metrics(name).items()}
+
+
+def _sample(line: str) -> Sample:
+    found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+    assert found is not None, line
+    labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
+    return Sample(found[1], labels, float(found[3]))
+
+
+def password_of(username: str) -> str:
+    """Return the password of a test user; it is for a server that is thrown away."""
+    return hmac.new(b"test", username.encode(), hashlib.sha256).hexdigest()
+
+
+def until(attempt: Callable[[], T | None], *, patience: float = 10.0) -> T | None:
+    """Try until there is a result, or until the patience has ended."""
+    deadline = time.monotonic() + patience
+    while True:
+        result = attempt()
+        if result or time.monotonic() > deadline:
+            return result
+        time.sleep(0.2)
+
+
+def unit_of(process: Process) -> str:
+    """Return the systemd unit of a process."""
+    return LAYOUT["main_unit"] if process.is_main else LAYOUT["worker_unit"].replace("@", f"@{process.name}")
+
+
+def holders(topology: Topology, duty: str, *, writer: bool = False) -> set[str]:
+    """Return the processes that may serve a duty's requests.
+
+    Args:
+        topology: the fleet.
+        duty: the duty.
+        writer: only the writer of the stream can do it, no worker in its stead.
+    """
+    stand_ins: Sequence[str] = () if writer else DUTIES[duty].fallback
+    for name in (duty, *stand_ins):
+        if workers := topology.with_duty(name):
+            return {worker.name for worker in workers}
+    return {topology.main.name}
+
+
+def connect(variables: Mapping[str, Any], sockets: Path) -> Host:
+    """Return a host over one SSH connection that all its commands share; testinfra's own inventory backend opens many."""
+    shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={sockets}/%h"
+    return testinfra.get_host(
+        f"ssh://{variables['ansible_user']}@{variables['ansible_host']}",
+        ssh_identity_file=variables["ansible_ssh_private_key_file"],
+        ssh_extra_args=f"{variables.get('ansible_ssh_common_args', '')} {shared}",
+    )
+
+
+@functools.cache
+def topology() -> Topology:
+    """Return the topology of the inventories in the environment."""
+    sources = [os.environ[name] for name in ("EXAMPLE_INVENTORY", "DISPOSABLE_INVENTORY")]
+    return load_topology(*(Path(source) for source in sources))
