@@ -105,9 +105,12 @@ def up(name: str, suite: str, address: str, *, forward: str = "web", hostname: s
     )
     present = known(name)
     if present is not None and alive(name):
+        # The image it was booted from may be outdated by now, which is no reason to take it away from its user.
+        host = dataclasses.replace(host, image=present.image)
         if dataclasses.replace(present, forward=forward) != host:
             raise HostsError(
-                f"Host {name} is already up, but differently (Debian {present.suite}, {present.address}); end it first."
+                f"Host {name} is already up, but not as wanted: Debian {present.suite}, {present.address}, "
+                f"in {present.tree}; end it first."
             )
         _claim(host)
         network.set_forward(address, forward)
