@@ -131,7 +131,7 @@ def ensure(files: list[dict[str, Any]], owner: str, group: str, check_mode: bool
         except FileNotFoundError:
             created.append(path)
             if not check_mode:
-                _create(path, generate(file["kind"]), int(mode, 8), uid, gid)
+                create(path, generate(file["kind"]), int(mode, 8), uid, gid)
             continue
         if not stat.S_ISREG(found.st_mode):
             raise SecretError(
@@ -162,7 +162,7 @@ def _ids(owner: str, group: str, check_mode: bool) -> tuple[int, int]:
     return uid, gid
 
 
-def _create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
+def create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
     """Bring the file into being whole, and never over an existing one."""
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
     try:

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.modules.secret_files import SecretError, ensure, generate
+from ansible_collections.baremetal.synapse.plugins.modules.secret_files import (
+    SecretError,
+    create,
+    ensure,
+    generate,
+)
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MINE = grp.getgrgid(os.getgid()).gr_name
@@ -78,6 +83,14 @@ def test_what_a_run_left_that_was_cut_off_is_not_taken_for_the_secret(tmp_path: 
     ensure([secret(tmp_path / "a")], ME, MINE, check_mode=False)
     assert os.listdir(tmp_path) == ["a"]
     assert len((tmp_path / "a").read_text()) == 44
+
+
+def test_a_secret_that_someone_else_made_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    path.write_text("theirs")
+    with pytest.raises(SecretError, match="File exists"):
+        create(str(path), "ours", 0o400, os.getuid(), os.getgid())
+    assert path.read_text() == "theirs"
 
 
 def test_a_mode_must_be_octal(tmp_path: Path) -> None:
