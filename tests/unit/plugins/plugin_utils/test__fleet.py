@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles learn of the fleet."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet, release_needs
+
+from tests.unit.fleets import one_host
+
+
+def test_variables_of_the_operator_reach_the_roles() -> None:
+    view = fleet(
+        one_host(
+            synapse_version="1.162.0",
+            synapse_max_upload_size="1G",
+            synapse_media_store_path="/srv/media",
+            synapse_jemalloc=False,
+            postgres_port=5433,
+            redis_port=6380,
+            redis_package="valkey-server",
+        )
+    )
+    assert view["release"] == "1.162.0"
+    assert view["max_upload_size"] == "1G"
+    assert view["media_store_path"] == "/srv/media"
+    assert view["jemalloc"] is False
+    assert view["database"]["port"] == 5433
+    assert view["redis"] == {
+        "package": "valkey-server",
+        "group": "valkey",
+        "socket": "/run/valkey/valkey-server.sock",
+        "host": "synapse1",
+        "address": "127.0.0.1",
+        "port": 6380,
+    }
+
+
+@pytest.mark.parametrize(
+    ("release", "postgres", "python"),
+    [
+        ("1.130.0", 13, "3.9"),
+        ("1.141.0", 13, "3.9"),
+        ("1.142.0", 13, "3.10"),
+        ("1.142.1", 13, "3.10"),
+        ("1.143.0", 14, "3.10"),
+        ("1.163.2", 14, "3.10"),
+    ],
+)
+def test_a_release_tells_what_it_needs(release: str, postgres: int, python: str) -> None:
+    assert release_needs(one_host(synapse_version=release)) == {"postgres": postgres, "python": python}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slots of ports, and paths."""
+
+from __future__ import annotations
+
+import itertools
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES
+
+EPHEMERAL_PORTS_BEGIN = 32768
+
+
+def test_every_duty_has_a_fixed_slot_and_nothing_else_has() -> None:
+    assert set(_layout.DUTY_SLOTS) == set(DUTIES)
+    assert len(set(_layout.DUTY_SLOTS)) == len(_layout.DUTY_SLOTS)
+    assert len(_layout.DUTY_SLOTS) < _layout.FIRST_FREE_SLOT
+
+
+def test_the_slots_of_the_first_release_stay_where_they_are() -> None:
+    assert _layout.pool_slot("typing") == 1
+    assert _layout.pool_slot("sync") == 14
+    assert _layout.pool_slot("federation_sender") == 26
+    # crc32 of the name: the same on every machine and with every Python.
+    assert _layout.pool_slot("reader") == 124
+
+
+def test_slots_of_other_names_are_free_ones() -> None:
+    slots = {_layout.pool_slot(f"pool_{number}") for number in range(2000)}
+    assert slots == set(range(_layout.FIRST_FREE_SLOT, _layout.SLOTS))
+
+
+def test_the_bands_of_ports_do_not_overlap_and_end_below_the_ephemeral_ports() -> None:
+    size = _layout.SLOTS * _layout.SLOT_SIZE
+    bases = [_layout.HTTP_BASE, _layout.REPLICATION_BASE, _layout.METRICS_BASE, EPHEMERAL_PORTS_BEGIN]
+    assert all(low + size <= high for low, high in itertools.pairwise(bases))
+
+
+def test_nginx_and_replication_have_sockets_in_directories_of_their_own() -> None:
+    paths = _layout.layout()
+    assert _layout.http_socket("a").startswith(paths["http_socket_dir"] + "/")
+    assert _layout.replication_socket("a").startswith(paths["replication_socket_dir"] + "/")
+    assert paths["http_socket_dir"] != paths["replication_socket_dir"]
+
+
+def test_every_path_is_absolute() -> None:
+    no_paths = {"user", "group", "proxy_group", "main_unit", "worker_unit", "target"}
+    assert all(value.startswith("/") for name, value in _layout.layout().items() if name not in no_paths)

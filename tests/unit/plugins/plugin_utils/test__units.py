@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd has to know of each process."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import worker_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import main_unit, worker_units
+
+from tests.unit.fleets import every_fleet, names, one_host, several_hosts
+
+FLEETS = every_fleet()
+
+
+@pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
+def test_every_worker_is_a_unit_of_its_own_host_and_group(topology: Topology) -> None:
+    found = []
+    for host in topology.addresses:
+        units = worker_units(topology, host)
+        groups = ("background_workers", "generic_workers", "media_workers")
+        by_group = [unit for group in groups for unit in worker_units(topology, host, group)]
+        assert sorted(by_group, key=lambda unit: unit["name"]) == sorted(units, key=lambda unit: unit["name"])
+        assert all(topology.worker(unit["name"]).host == host for unit in units)
+        found += [unit["name"] for unit in units]
+    assert sorted(found) == sorted(names(topology.workers))
+
+
+def test_the_unit_is_an_instance_named_after_the_worker() -> None:
+    (unit,) = worker_units(one_host(generic_workers={"sync": {"memory_max": "1G"}}), "synapse1")
+    assert unit == {
+        "name": "synapse1-sync-1",
+        "unit": "matrix-synapse-worker@synapse1-sync-1.service",
+        "kind": "generic_workers",
+        "pool": "sync",
+        "duties": ["sync"],
+        "health": {"socket": "/run/matrix-synapse/http/synapse1-sync-1.sock"},
+        "needs_media_store": False,
+        "service": {"MemoryMax": "1G"},
+        "environment": {},
+    }
+
+
+def test_a_host_without_workers_has_no_units() -> None:
+    assert worker_units(several_hosts(), "db1") == []
+
+
+def test_the_main_process_needs_the_media_store_until_media_workers_have_it() -> None:
+    assert main_unit(one_host(generic_workers={"sync": {}}))["needs_media_store"] is True
+    assert main_unit(one_host(media_workers={"media": {}}))["needs_media_store"] is False
+
+
+@pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
+def test_every_worker_that_handles_media_may_write_the_media_store(topology: Topology) -> None:
+    for host in topology.addresses:
+        for unit in worker_units(topology, host):
+            config = worker_config(topology, topology.worker(unit["name"]))
+            assert unit["needs_media_store"] == config.get("enable_media_repo", False)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation of every filter is there and tells of the arguments that the filter takes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.golden import filter_names, load_filter
+
+pytestmark = pytest.mark.parametrize("name", filter_names())
+
+
+def module(name: str) -> ModuleType:
+    return importlib.import_module(f"ansible_collections.baremetal.synapse.plugins.filter.{name}")
+
+
+def documentation(name: str, part: str = "DOCUMENTATION") -> Any:
+    return yaml.safe_load(getattr(module(name), part))
+
+
+def test_the_file_has_one_filter_of_its_own_name(name: str) -> None:
+    assert list(module(name).FilterModule().filters()) == [name]
+    assert documentation(name)["name"] == name
+
+
+def test_it_says_what_it_does_and_who_made_it(name: str) -> None:
+    found = documentation(name)
+    for key in ("short_description", "description", "author", "version_added"):
+        assert found[key], key
+
+
+def test_its_options_are_the_arguments_of_its_function(name: str) -> None:
+    first, *others = inspect.signature(load_filter(name)).parameters.values()
+    options = dict(documentation(name).get("options") or {})
+    own = options.pop("_input", None)
+    # layout and secret_files ignore the topology that they are given, but take it all the same.
+    assert own is not None, first.name
+    assert own["required"] is True
+    assert list(options) == [argument.name for argument in others]
+    for argument in others:
+        option = options[argument.name]
+        needed = argument.default is inspect.Parameter.empty
+        assert option.get("required", False) == needed
+        assert option.get("default") == (None if needed else argument.default)
+        assert option["type"]
+        assert option["description"]
+
+
+def test_its_example_is_a_list_of_tasks_that_call_it(name: str) -> None:
+    examples = documentation(name, "EXAMPLES")
+    assert isinstance(examples, list)
+    assert all("name" in task for task in examples)
+    assert f"baremetal.synapse.{name}" in module(name).EXAMPLES
+
+
+def test_its_result_is_described(name: str) -> None:
+    value = documentation(name, "RETURN")["_value"]
+    assert value["description"]
+    assert value["type"]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every role keeps what its interface says: defaults, argument specs, documentation, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
+EXPECTED = (
+    "background_workers generic_workers media_workers nginx postgres redis synapse synapse_main topology worker".split()
+)
+pytestmark = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()) or {})
+
+
+def entry_points(role: Path) -> dict[str, Any]:
+    return dict(load(role / "meta" / "argument_specs.yml")["argument_specs"])
+
+
+def options(role: Path) -> dict[str, dict[str, Any]]:
+    """Returns the options of all entry points of a role."""
+    return {name: spec for entry in entry_points(role).values() for name, spec in entry["options"].items()}
+
+
+def defaults(role: Path) -> dict[str, Any]:
+    return load(role / "defaults" / "main.yml")
+
+
+def test_the_roles_are_those_of_the_design(role: Path) -> None:
+    assert role.name in EXPECTED
+    assert len(ROLES) == len(EXPECTED)
+
+
+def test_every_default_is_in_the_argument_spec_with_the_same_value(role: Path) -> None:
+    specified = {name: spec["default"] for name, spec in options(role).items() if "default" in spec}
+    assert specified == defaults(role)
+
+
+def test_an_option_is_required_or_has_a_default(role: Path) -> None:
+    for name, spec in options(role).items():
+        assert ("default" in spec) != spec.get("required", False), name
+
+
+def test_every_option_has_a_type_and_a_description(role: Path) -> None:
+    for name, spec in options(role).items():
+        assert spec["type"], name
+        assert spec["description"], name
+        assert spec["type"] != "list" or spec["elements"], name
+
+
+def test_every_entry_point_has_tasks_and_a_description(role: Path) -> None:
+    assert "main" in entry_points(role)
+    for name, entry in entry_points(role).items():
+        assert (role / "tasks" / f"{name}.yml").is_file()
+        assert entry["short_description"]
+        assert entry["description"]
+
+
+def test_the_values_of_defaults_have_the_types_of_the_spec(role: Path) -> None:
+    types: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "path": (str,),
+        "int": (int,),
+        "bool": (bool,),
+        "list": (list,),
+        "dict": (dict,),
+        "float": (float, int),
+        "raw": (object,),
+    }
+    for name, value in defaults(role).items():
+        spec = options(role)[name]
+        templated = isinstance(value, str) and value.startswith("{{")
+        assert value is None or templated or isinstance(value, types[spec["type"]]), name
+        assert value is None or "choices" not in spec or value in spec["choices"], name
+
+
+def test_variables_of_the_interface_begin_with_the_name_of_the_role(role: Path) -> None:
+    assert all(name.startswith(f"{role.name}_") for name in options(role))
+
+
+def test_all_other_variables_are_marked_as_internal(role: Path) -> None:
+    variables = role / "vars" / "main.yml"
+    if variables.is_file():
+        assert all(name.startswith(f"__{role.name}_") for name in load(variables))
+
+
+def test_the_role_is_described_for_people_and_for_galaxy(role: Path) -> None:
+    readme = (role / "README.md").read_text()
+    assert role.name in readme
+    info = load(role / "meta" / "main.yml")["galaxy_info"]
+    assert info["description"]
+    assert info["license"] == "GPL-3.0-or-later"
+    assert {platform["name"]: platform["versions"] for platform in info["platforms"]} == {
+        "Debian": ["bookworm", "trixie"]
+    }
