@@ -45,7 +45,7 @@ def _whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
-def postgresql_settings(  # noqa: PLR0913  # each is a fact of its own, and all are named
+def postgresql_settings(
     *,
     memory_mib: int,
     cpus: int,
