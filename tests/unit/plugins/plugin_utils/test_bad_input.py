@@ -92,6 +92,7 @@ def test_a_server_name_that_is_none(name: object) -> None:
         ("synapse_cp_max", "5", "whole number of connections", "without quotes"),
         ("synapse_cp_max", True, "whole number of connections", "without quotes"),
         ("synapse_public_baseurl", "matrix.example.org", "it is a URL", "Write https://matrix.example.org/."),
+        ("synapse_public_baseurl", "https://a;b/", "it is a URL", "Write https://matrix.example.org/."),
         ("synapse_max_upload_size", "50 MB", "it is a size in bytes", "Write 50M."),
         ("synapse_max_upload_size", 50, "it is a size in bytes", "Write 50M."),
         ("synapse_report_stats", "yes", "it is true or false", "without quotes"),
@@ -308,8 +309,10 @@ def test_an_unknown_duty(duty: str, mend: str) -> None:
     refused_pool("x.duties", duty, "there is no such duty", mend, {"duties": ["typing", duty]}, "x")
 
 
-def test_a_duty_that_is_no_name() -> None:
-    refused_pool("x.duties", 3, "there is no such duty", "Known are", {"duties": [3]}, "x")
+@pytest.mark.parametrize("duty", [3, None, ["sync"], {"sync": None}])
+def test_a_duty_that_is_no_name(duty: object) -> None:
+    error = refusal(lambda: one_host(generic_workers={"x": {"duties": [duty]}}))
+    assert (error.variable, error.host) == ("generic_workers.x.duties", "synapse1")
 
 
 @pytest.mark.parametrize("written", [{}, {"count": 2}])

@@ -309,6 +309,11 @@ def test_rule_10_an_option_of_one_process_keeps_what_the_shared_file_says_of_it(
     assert "caches" not in worker_config(topology, topology.worker("synapse1-login-1"))
 
 
+def test_rule_10_a_shared_option_that_is_null_is_as_good_as_none() -> None:
+    topology = one_host(synapse_extra_config={"caches": None}, generic_workers={"sync": {"cache_factor": 2.0}})
+    assert worker_config(topology, topology.workers[0])["caches"] == {"global_factor": 2.0}
+
+
 @pytest.mark.parametrize("option", sorted(COMPUTED_OPTIONS | {"worker_replication_secret", "worker_name"}))
 def test_rule_10_the_operator_cannot_replace_a_computed_option_by_another_file(option: str) -> None:
     for variables in (
