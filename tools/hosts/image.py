@@ -21,7 +21,10 @@ INSTALLED = (
 
 # Packages that lie downloaded in the image's apt archive, in sets that may be installed together.
 DOWNLOADED = [
-    "postgresql redis-server nginx libjemalloc2 python3-psycopg2 python3-venv python3-cryptography acl rsync logrotate".split(),
+    (
+        "postgresql redis-server nginx libjemalloc2 python3-psycopg2 python3-venv python3-cryptography acl rsync "
+        "logrotate"
+    ).split(),
 ]
 DOWNLOADED_ONLY = {"trixie": [["valkey-server"]], "bookworm": []}
 
