@@ -158,18 +158,22 @@ class Deployment:
     # The way in.
 
     @functools.cached_property
-    def trust(self) -> ssl.SSLContext:
-        """Trusts the certificate that lies on the host, and no other."""
+    def certificate(self) -> str:
+        """The certificate that the operator has put on the host, or the self-signed one."""
         path = self.variables.get("nginx_tls_certificate") or SELF_SIGNED_CERTIFICATE
+        return self.shell(f"cat {shlex.quote(path)}")
+
+    def trust(self) -> ssl.SSLContext:
+        """Return a new context that trusts the certificate on the host, and no other; clients change theirs."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=self.shell(f"cat {shlex.quote(path)}"))
+        context.load_verify_locations(cadata=self.certificate)
         # It may be the leaf of an authority that is not known here.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
     def client(self, account: Account | None = None, *, port: int = 443) -> Client:
         """Return a Matrix client that comes through nginx."""
-        client = Client(f"https://{self.address}:{port}", verify=self.trust)
+        client = Client(f"https://{self.address}:{port}", verify=self.trust())
         client.account = account
         return client
 
@@ -250,10 +254,6 @@ class Deployment:
         ]
         answer = json.loads(self.python(_METRICS, json.dumps(targets), rf"(?:{names})(?:\{{| )"))
         return {name: [_sample(line) for line in lines] for name, lines in answer.items()}
-
-    def total(self, name: str) -> dict[str, float]:
-        """Return the sum of a metric's values, of each process."""
-        return {process: sum(sample.value for sample in samples) for process, samples in self.metrics(name).items()}
 
 
 def _sample(line: str) -> Sample:

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL and Redis: what Synapse needs of them, and nobody else may have."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._budget import connection_budget
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet as fleet_view
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
+
+from tests.support.deployment import LAYOUT, Deployment, topology
+
+DATABASE = fleet_view(topology())["database"]
+REDIS = fleet_view(topology())["redis"]
+NO_REDIS = pytest.mark.skipif(REDIS is None, reason="a fleet without workers has no Redis")
+SECRETS = {entry["name"]: entry["path"] for entry in secret_files()}
+
+
+def _query(fleet: Deployment, query: str) -> list[list[str]]:
+    """Ask PostgreSQL as its own administrator."""
+    words = ["psql", "-p", str(DATABASE["port"]), "-d", DATABASE["name"], "-AtF|", "-c", query]
+    answer = fleet.shell(shlex.join(["runuser", "-u", "postgres", "--", *words]))
+    return [line.split("|") for line in answer.splitlines()]
+
+
+def _login(fleet: Deployment, user: str, place: str, environment: str = "") -> str:
+    """Try to become Synapse's role as a user of the system, and return what PostgreSQL says."""
+    words = ["psql", "-w", "-h", place, "-p", str(DATABASE["port"]), "-d", DATABASE["name"], "-U", DATABASE["user"]]
+    command = shlex.join(["runuser", "-u", user, "--", "env", *environment.split(), *words, "-Atc", "SELECT current_user"])
+    done = fleet.host.run(command)
+    return str(done.stdout).strip() or str(done.stderr).strip()
+
+
+def test_database_is_as_synapse_demands(fleet: Deployment) -> None:
+    """UTF8, sorted byte by byte, and owned by Synapse's role, which can do nothing else."""
+    query = f"""
+        SELECT pg_encoding_to_char(encoding), datcollate, datctype, rolname, rolsuper, rolcreatedb, rolcreaterole
+        FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = '{DATABASE["name"]}'"""
+
+    assert _query(fleet, query) == [["UTF8", "C", "C", DATABASE["user"], "f", "f", "f"]]
+
+
+def test_connections_fit(fleet: Deployment) -> None:
+    """PostgreSQL admits all that the fleet may open, and the fleet has no more open than it said."""
+    budget = connection_budget(topology())
+    ((admitted,),) = _query(fleet, "SHOW max_connections")
+    ((opened,),) = _query(fleet, f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{DATABASE['user']}'")
+
+    assert int(admitted) >= budget["max_connections"]
+    assert len(topology().processes) <= int(opened) <= budget["synapse"]
+
+
+def test_settings_wait_for_nothing(fleet: Deployment) -> None:
+    """What the configuration says is in force, without errors, and tuned: nothing was left at the distribution's."""
+    assert _query(fleet, "SELECT name FROM pg_settings WHERE pending_restart") == []
+    assert _query(fleet, "SELECT sourcefile, error FROM pg_file_settings WHERE error IS NOT NULL") == []
+    tuned = {name for (name,) in _query(fleet, "SELECT name FROM pg_settings WHERE sourcefile LIKE '%matrix-synapse%'")}
+    assert tuned >= {"max_connections", "shared_buffers", "effective_cache_size", "work_mem"}
+
+
+def test_nobody_is_trusted(fleet: Deployment) -> None:
+    """Each rule wants to know who somebody is, and passwords are not kept in a weak form."""
+    methods = {method for (method,) in _query(fleet, "SELECT DISTINCT auth_method FROM pg_hba_file_rules")}
+    passwords = _query(fleet, "SELECT rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL")
+
+    assert methods <= {"peer", "scram-sha-256"}
+    assert all(password.startswith("SCRAM-SHA-256$") for (password,) in passwords)
+
+
+@pytest.mark.skipif(not topology().unix, reason="the processes reach PostgreSQL over TCP")
+def test_peer_authentication(fleet: Deployment) -> None:
+    """On the socket the role belongs to the system's user of the same name, and PostgreSQL listens nowhere else."""
+    place = DATABASE["socket_dir"]
+
+    assert _login(fleet, LAYOUT["user"], place) == DATABASE["user"]
+    assert "Peer authentication failed" in _login(fleet, LAYOUT["proxy_group"], place)
+    assert "Connection refused" in _login(fleet, LAYOUT["user"], "127.0.0.1")
+
+
+@pytest.mark.skipif(topology().unix, reason="the processes reach PostgreSQL over its socket")
+def test_password_authentication(fleet: Deployment) -> None:
+    """Over TCP the password file of Synapse opens the door, and nothing else does."""
+    place = DATABASE["address"]
+
+    assert _login(fleet, LAYOUT["user"], place, f"PGPASSFILE={SECRETS['pgpass']}") == DATABASE["user"]
+    assert "no password supplied" in _login(fleet, LAYOUT["user"], place, "PGPASSFILE=/dev/null")
+    assert "password authentication failed" in _login(fleet, LAYOUT["user"], place, "PGPASSWORD=wrong")
+
+
+def _redis_cli(fleet: Deployment, *words: str, user: str = "root", password: bool = True) -> list[str]:
+    """Ask Redis, with the password if it has one."""
+    name = REDIS["package"].removesuffix("-server")
+    where = ["-s", REDIS["socket"]] if topology().unix else ["-h", REDIS["address"], "-p", str(REDIS["port"])]
+    command = shlex.join(["runuser", "-u", user, "--", f"{name}-cli", "--no-auth-warning", *where, *words])
+    if password and not topology().unix:
+        command = f"REDISCLI_AUTH=$(cat {SECRETS['redis_password']}) {command}"
+    done = fleet.host.run(command)
+    return (str(done.stdout) + str(done.stderr)).splitlines()
+
+
+@NO_REDIS
+def test_redis_keeps_nothing(fleet: Deployment) -> None:
+    """It passes messages on; what it would write to a disk is of no use after a restart."""
+    assert _redis_cli(fleet, "CONFIG", "GET", "save") == ["save", ""]
+    assert _redis_cli(fleet, "CONFIG", "GET", "appendonly") == ["appendonly", "no"]
+
+
+@NO_REDIS
+def test_redis_connects_all_processes(fleet: Deployment) -> None:
+    """Every process listens to the channel of the server."""
+    server = topology().server_name
+
+    answer = _redis_cli(fleet, "PUBSUB", "NUMSUB", server)
+
+    assert answer == [server, str(len(topology().processes))]
+
+
+@NO_REDIS
+@pytest.mark.skipif(not topology().unix, reason="the processes reach Redis over TCP")
+def test_redis_socket_is_closed_to_others(fleet: Deployment) -> None:
+    """Only Redis' own group may open it, and there is no port."""
+    assert _redis_cli(fleet, "CONFIG", "GET", "port") == ["port", "0"]
+    assert "Permission denied" in _redis_cli(fleet, "PING", user=LAYOUT["proxy_group"])[0]
+
+
+@NO_REDIS
+@pytest.mark.skipif(topology().unix, reason="the processes reach Redis over its socket")
+def test_redis_wants_the_password(fleet: Deployment) -> None:
+    """Without it, nothing is answered."""
+    assert _redis_cli(fleet, "PING") == ["PONG"]
+    assert "NOAUTH" in _redis_cli(fleet, "PING", password=False)[0]
