@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ._process import Process
 from ._proxy import serving_duty
@@ -13,26 +13,29 @@ from ._topology import Topology, natural_key
 
 def diagram(topology: Topology) -> str:
     """Returns a flowchart: clients and servers, nginx, every pool on its host, PostgreSQL and Redis."""
+    pools = {f"pool{number}": pool for number, pool in enumerate(_pools(topology), start=1)}
     lines = ["flowchart LR", "  clients([clients]) --> nginx", "  servers([other servers]) --> nginx"]
-    for host in sorted(topology.addresses, key=natural_key):
-        lines += [f'  subgraph {_id("host", host)}["{host}"]', *_host(topology, host), "  end"]
-    lines += [f"  nginx --> {node}" for node in _proxied(topology)]
-    senders = [_pool_id(pool) for pool in _pools(topology) if "federation_sender" in pool[0].duties]
-    lines += [f"  {node} --> servers" for node in dict.fromkeys(senders)] or ["  main --> servers"]
+    for number, host in enumerate(sorted(topology.addresses, key=natural_key), start=1):
+        lines += [f'  subgraph host{number}["{host}"]', *_host(topology, host, pools), "  end"]
+    serving = {serving_duty(topology, route) for route in ROUTES if route.serves(topology.release)}
+    proxied = [node for node, pool in pools.items() if serving.intersection(pool[0].duties)]
+    lines += [f"  nginx --> {node}" for node in ("main", *proxied)]
+    senders = [node for node, pool in pools.items() if "federation_sender" in pool[0].duties]
+    lines += [f"  {node} --> servers" for node in senders or ["main"]]
     return "\n".join(lines) + "\n"
 
 
-def _host(topology: Topology, host: str) -> Iterator[str]:
+def _host(topology: Topology, host: str, pools: Mapping[str, list[Process]]) -> Iterator[str]:
     if host in topology.nginx_hosts:
         yield "    nginx{{nginx}}"
     if host == topology.main.host:
         yield '    main["main process"]'
-    for pool in _pools(topology):
+    for node, pool in pools.items():
         if pool[0].host == host:
             count = f", {len(pool)} workers" if len(pool) > 1 else ""
             duties = ", ".join(duty for duty in pool[0].duties if duty != pool[0].pool)
             label = f"<b>{pool[0].pool}{count}</b>" + (f"<br/>{duties}" if duties else "")
-            yield f'    {_pool_id(pool)}["{label}"]'
+            yield f'    {node}["{label}"]'
     if host == topology.postgres_host:
         yield "    postgres[(PostgreSQL)]"
     if host == topology.redis_host:
@@ -44,17 +47,3 @@ def _pools(topology: Topology) -> list[list[Process]]:
     for worker in topology.workers:
         pools.setdefault((worker.host, worker.group, worker.pool), []).append(worker)
     return list(pools.values())
-
-
-def _proxied(topology: Topology) -> list[str]:
-    """Returns the nodes that nginx sends requests to."""
-    serving = {serving_duty(topology, route) for route in ROUTES if route.serves(topology.release)}
-    return ["main", *(_pool_id(pool) for pool in _pools(topology) if serving.intersection(pool[0].duties))]
-
-
-def _pool_id(pool: list[Process]) -> str:
-    return _id(pool[0].host, pool[0].pool)
-
-
-def _id(*parts: str) -> str:
-    return "_".join("".join(char if char.isalnum() else "_" for char in part) for part in parts)

@@ -35,5 +35,7 @@ class TopologyError(ValueError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns a sentence that names the nearest known word, or all of them if none is near."""
     names = sorted(known)
+    if not names:
+        return "There is none at all."
     near = get_close_matches(word, names, n=1)
     return f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(names)}."

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ._duties import BACKGROUND, GENERIC, MEDIA, WORKER_GROUPS
+from ._duties import BACKGROUND, DUTIES, GENERIC, MEDIA, WORKER_GROUPS
 from ._errors import TopologyError, did_you_mean
 from ._layout import MEDIA_DIR, REDIS_PACKAGES
 from ._presets import PRESETS
-from ._releases import NEWEST
+from ._releases import NEWEST, Release
 
 POSTGRES_GROUP = "postgres"
 REDIS_GROUP = "redis"
@@ -80,10 +80,10 @@ COMPUTED_OPTIONS = frozenset(
 )
 """Options of homeserver.yaml that the topology or a variable of its own decides."""
 
-_SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?")
+_SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
-_SIZE = re.compile(r"[1-9]\d*[KMG]?")
-_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
+_SIZE = re.compile(r"[1-9][0-9]*[KMG]?")
+_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 Problem = tuple[str, str]
 
@@ -239,7 +239,7 @@ _ALL = (
         name="synapse_media_store_path",
         about="Where media are kept.",
         default=MEDIA_DIR,
-        check=_matches(re.compile(r"/\S+"), "it is an absolute path", f"Write {MEDIA_DIR}."),
+        check=_matches(re.compile(r"(/[A-Za-z0-9._-]+)+"), "it is an absolute path", f"Write {MEDIA_DIR}."),
     ),
     Input(
         name="synapse_media_store_shared",
@@ -386,10 +386,22 @@ def _check(entry: Input, value: Any, host: str | None) -> None:
         raise TopologyError(entry.name, value, *problem, host=host)
 
 
-def pools_of(hosts: Mapping[str, Mapping[str, Any]], host: str, group: str, preset: str) -> dict[str, Any]:
+def pools_of(
+    hosts: Mapping[str, Mapping[str, Any]], host: str, group: str, preset: str, release: Release
+) -> dict[str, Any]:
     """Returns the pools of a host in one worker group: what the inventory sets, else the preset's."""
     value = host_input(hosts, host, group)
-    return dict(PRESETS[preset][group] if value is None else value)
+    return _preset_pools(preset, group, release) if value is None else dict(value)
+
+
+def _preset_pools(preset: str, group: str, release: Release) -> dict[str, Any]:
+    """Returns the pools of a preset, without the duties that the release has not got yet."""
+    pools = {}
+    for pool, value in PRESETS[preset][group].items():
+        duties = [name for name in value.get("duties", [pool]) if DUTIES[name].since <= release]
+        if duties:
+            pools[pool] = {**value, "duties": duties}
+    return pools
 
 
 def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> None:
@@ -411,10 +423,11 @@ def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
     for group in WORKER_GROUPS:
         members = groups.get(group, [])
         for host, variables in hosts.items():
-            if variables.get(group) and host not in members and not members:
+            if variables.get(group) and not members:
+                pools = host_input(hosts, host, group)
                 raise TopologyError(
                     group,
-                    ", ".join(variables[group]),
+                    ", ".join(pools),
                     f"the group {group} does not exist or has no host, so nobody would run these pools",
                     f"Put a host into the group {group}, or remove the variable.",
                     host,

@@ -90,6 +90,11 @@ def replication_socket(process: str) -> str:
     return f"{REPLICATION_SOCKET_DIR}/{process}.sock"
 
 
+def in_address(host: str, port: int) -> str:
+    """Returns host and port as one address, with brackets around IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def check_socket_length(process: str, host: str) -> None:
     """Refuses a name that would not fit into the path of a UNIX socket."""
     if len(replication_socket(process)) > SOCKET_PATH_MAXIMUM:

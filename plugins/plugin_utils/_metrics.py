@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._layout import in_address
 from ._topology import LOOPBACK, Topology
 
 
@@ -15,7 +16,7 @@ def metrics_targets(topology: Topology) -> list[dict[str, Any]]:
     """
     return [
         {
-            "targets": [f"{LOOPBACK if topology.unix else process.address}:{process.metrics_port}"],
+            "targets": [in_address(LOOPBACK if topology.unix else process.address, process.metrics_port)],
             "labels": {
                 "job": "synapse" if process.is_main else process.pool,
                 "index": str(process.index),

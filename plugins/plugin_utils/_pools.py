@@ -53,8 +53,8 @@ def _mapping(value: Any) -> Problem | None:
 
 
 _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
-    "memory_max": _text(r"\d+(\.\d+)?[KMGT%]?|infinity", "it is a size for systemd's MemoryMax=", "Write 2G."),
-    "cpu_quota": _text(r"\d+%", "it is a share of one CPU for systemd's CPUQuota=", "Write 150%."),
+    "memory_max": _text(r"[0-9]+(\.[0-9]+)?[KMGT%]?|infinity", "it is a size for systemd's MemoryMax=", "Write 2G."),
+    "cpu_quota": _text(r"[0-9]+%", "it is a share of one CPU for systemd's CPUQuota=", "Write 150%."),
     "cp_max": _connections,
     "cache_factor": _factor,
     "env": _environment,
@@ -93,7 +93,9 @@ def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> 
             )
         problem = check(entry)
         if problem is not None:
-            raise TopologyError(f"{variable}.{name}", entry, *problem, host=host)
+            # An environment may hold secrets.
+            shown = "(not shown)" if name == "env" else entry
+            raise TopologyError(f"{variable}.{name}", shown, *problem, host=host)
         found[name] = entry
     check_extra_config(f"{variable}.extra_config", found.get("extra_config", {}), host)
     return Settings(**found)
@@ -198,7 +200,7 @@ def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) ->
             host,
         )
     for name in names:
-        if name not in DUTIES:
+        if not isinstance(name, str) or name not in DUTIES:
             raise TopologyError(
                 f"{variable}.duties", name, "there is no such duty", did_you_mean(str(name), DUTIES), host
             )

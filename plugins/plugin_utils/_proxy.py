@@ -8,6 +8,7 @@ So everything here decides on ``$request_uri``.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -118,17 +119,21 @@ def proxy_server(topology: Topology) -> dict[str, Any]:
     """Returns what nginx's server blocks need: names, size of uploads, and the two .well-known answers."""
     base = public_baseurl(topology)
     url = urlsplit(base)
-    public_name = str(url.hostname)
-    server_host = str(urlsplit(f"//{topology.server_name}").hostname)
+    public_name = _host_of(url.netloc)
     port = url.port or (443 if url.scheme == "https" else 80)
     return {
         "server_name": topology.server_name,
         "public_name": public_name,
-        "server_names": list(dict.fromkeys([server_host, public_name])),
+        "server_names": list(dict.fromkeys([_host_of(topology.server_name), public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
         "well_known_server": json.dumps({"m.server": f"{public_name}:{port}"}),
         "well_known_client": json.dumps({"m.homeserver": {"base_url": base.rstrip("/")}}),
     }
+
+
+def _host_of(address: str) -> str:
+    """Returns a host without its port; an IPv6 address keeps its brackets, as nginx and Matrix write it."""
+    return re.sub(r":[0-9]+$", "", address)
 
 
 def _map(source: str, variable: str, default: str | None, entries: list[tuple[str, str, str | None]]) -> dict[str, Any]:
@@ -170,5 +175,4 @@ def _upstream(
 def _address(topology: Topology, process: Process) -> str:
     if topology.unix:
         return f"unix:{layout.http_socket(process.name)}"
-    host = f"[{process.address}]" if ":" in process.address else process.address
-    return f"{host}:{process.http_port}"
+    return layout.in_address(process.address, process.http_port)

@@ -209,7 +209,7 @@ ROUTES: tuple[Route, ...] = (
     *_route("client_reader", _GET + _PUT + _POST + _DELETE, f"{_R0}/room_keys/.+"),
     *_route("client_reader", _GET + _DELETE, f"{_ADMIN}/v1/rooms/{_ID}"),
     *_route("client_reader", _GET, f"{_ADMIN}/v2/users/{_ID}", since=Release(1, 145)),
-    # Federation: no route of it is for main alone.
+    # Federation: no route of it is for main alone, but media need a process with the media store.
     *_route("federation_inbound", _PUT, f"/_matrix/federation/v1/send/{_ID}"),
-    *_route("federation_reader", _GET + _POST + _PUT, "/_matrix/federation/.+", "/_matrix/key/.+"),
+    *_route("federation_reader", _GET + _POST + _PUT, "/_matrix/federation/(?!v1/media/).+", "/_matrix/key/.+"),
 )

@@ -99,7 +99,8 @@ def shared_config(topology: Topology) -> dict[str, Any]:
     for duty, option in _MANY_WORKERS_OPTIONS.items():
         if workers := topology.with_duty(duty):
             config[option] = [worker.name for worker in workers]
-    if topology.with_duty("media"):
+    if topology.workers:
+        # Else every worker that serves clients or federation would serve media too, without a share in the store.
         config["enable_media_repo"] = False
     return {**config, **options["synapse_extra_config"]}
 
@@ -111,7 +112,10 @@ def main_config(topology: Topology) -> dict[str, Any]:
     if topology.workers:
         listeners.append(_replication_listener(topology, main))
     listeners.append(_metrics_listener(topology, main))
-    return {"log_config": layout.LOG_CONFIG, "listeners": listeners, **_own_options(topology, main)}
+    config: dict[str, Any] = {"log_config": layout.LOG_CONFIG, "listeners": listeners}
+    if topology.workers and not topology.with_duty("media"):
+        config["enable_media_repo"] = True
+    return {**config, **_own_options(topology, main)}
 
 
 def worker_config(topology: Topology, worker: Process) -> dict[str, Any]:
@@ -142,9 +146,11 @@ def _own_options(topology: Topology, process: Process) -> dict[str, Any]:
     if settings.cp_max is not None:
         own["database"] = _database(topology, settings.cp_max)
     if settings.cache_factor is not None:
-        shared_caches = topology.options["synapse_extra_config"].get("caches", {})
-        own["caches"] = {**shared_caches, "global_factor": settings.cache_factor}
-    return {**own, **settings.extra_config}
+        # The whole option at once: files merge shallowly.
+        shared = topology.options["synapse_extra_config"].get("caches") or {}
+        more = settings.extra_config.get("caches") or {}
+        own["caches"] = {**shared, **more, "global_factor": settings.cache_factor}
+    return {**settings.extra_config, **own}
 
 
 def _database(topology: Topology, cp_max: int) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
             label = host_input(hosts, host, "synapse_host_label") or host
             _check_label(label, host)
             place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
-            for pool, value in pools_of(hosts, host, group, preset).items():
+            for pool, value in pools_of(hosts, host, group, preset, release).items():
                 workers += read_pool(place, pool, value)
     workers.sort(key=lambda worker: natural_key(worker.name))
     redis_host = next(iter(groups.get(REDIS_GROUP, ())), None)
@@ -210,11 +210,17 @@ def _check_singles(workers: Iterable[Process]) -> None:
             if first is worker:
                 continue
             what = f"stream {name} has one writer" if DUTIES[name].stream else f"duty {name} is for one worker"
+            if first.host != worker.host:
+                setting, mend = "duties", "write the pool into the host_vars of one host"
+            elif first.pool != worker.pool:
+                setting, mend = "duties", "take it out of the duties of the other pool"
+            else:
+                setting, mend = "count", "count: 1, or a pool of its own"
             raise TopologyError(
-                f"{worker.group}.{worker.pool}.{'count' if first.pool == worker.pool else 'duties'}",
+                f"{worker.group}.{worker.pool}.{setting}",
                 f"{first.name} and {worker.name}",
                 f"the {what} in the whole fleet",
-                f"Leave {name} to one of them: count: 1, or another list of duties.",
+                f"Leave {name} to one of them: {mend}.",
                 worker.host,
             )
 
