@@ -48,9 +48,9 @@ log, offset, since = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with open(log, "rb") as file:
     file.seek(offset)
     content = file.read()
-entries = subprocess.run(
-    ["journalctl", "-q", "-o", "json", "--since", since, "--output-fields=_SYSTEMD_UNIT,MESSAGE", "-g", "Processed request"],
-    capture_output=True, text=True).stdout.splitlines()
+fields = "--output-fields=_SYSTEMD_UNIT,MESSAGE"
+command = ["journalctl", "-q", "-o", "json", "--since", since, fields, "-g", "Processed request"]
+entries = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
 print(json.dumps({
     "nginx": content.decode(errors="replace").splitlines(),
     "size": offset + len(content),
@@ -80,7 +80,8 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(path)
 def call(method, body=None):
     connection = Connection("127.0.0.1", port, timeout=30)
-    connection.request(method, "/_synapse/admin/v1/register", body, {"Content-Type": "application/json", "X-Forwarded-Proto": "https"})
+    headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "https"}
+    connection.request(method, "/_synapse/admin/v1/register", body, headers)
     answer = connection.getresponse()
     content = json.loads(answer.read())
     if answer.status != 200:
@@ -182,9 +183,7 @@ class Deployment:
         where = health(self.topology, self.topology.main)
         users = [{"username": name, "password": password_of(name), "admin": admin} for name in usernames]
         secret = next(entry["path"] for entry in secret_files() if entry["name"] == "registration_shared_secret")
-        answer = self.python(
-            _REGISTER, where.get("socket", ""), str(where.get("port", 0)), secret, json.dumps(users)
-        )
+        answer = self.python(_REGISTER, where.get("socket", ""), str(where.get("port", 0)), secret, json.dumps(users))
         return [
             Account(user_id=entry["user_id"], device_id=entry["device_id"], access_token=entry["access_token"])
             for entry in json.loads(answer)
@@ -299,7 +298,7 @@ def holders(topology: Topology, duty: str, *, writer: bool = False) -> set[str]:
 
 
 def connect(variables: Mapping[str, Any], sockets: Path) -> Host:
-    """Return a host over one SSH connection that all its commands share; testinfra's own inventory backend opens many."""
+    """Return a host whose commands share one SSH connection; testinfra's backend for inventories opens one for each."""
     shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={sockets}/%h"
     return testinfra.get_host(
         f"ssh://{variables['ansible_user']}@{variables['ansible_host']}",

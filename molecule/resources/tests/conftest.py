@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.deployment import LAYOUT, Deployment, connect, topology
 from tools.matrix import Client
 
 _JOURNAL_LINES = 30
+_COMPLAINT = "^(WARNING|ERROR|CRITICAL|Traceback)|[Ff]ail|error"
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +48,27 @@ def new_user(fleet: Deployment) -> Iterator[Callable[..., Client]]:
         client.__exit__(None, None, None)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, "pytest.CallInfo[None]", None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Shows, below a failed test, what the fleet's processes complain about."""
-    outcome = yield
-    report = outcome.get_result()
+    report = yield
     deployment = getattr(item, "funcargs", {}).get("fleet")
     if report.failed and isinstance(deployment, Deployment):
         report.sections.append(("Warnings and errors in the journal", _complaints(deployment.host)))
+    return report
 
 
 def _complaints(host: Host) -> str:
-    units = f"-u '{LAYOUT['main_unit']}' -u '{LAYOUT['worker_unit'].replace('@', '@*')}' -u nginx -u postgresql@\\* -u redis-server"
-    pattern = "^(WARNING|ERROR|CRITICAL|Traceback)|[Ff]ail|error"
-    command = f"journalctl --no-pager -q -o short-precise --since -60s {units} -g '{pattern}' | tail -n {_JOURNAL_LINES}"
-    return str(host.run(command).stdout) or "nothing"
+    units = [LAYOUT["main_unit"], LAYOUT["worker_unit"].replace("@", "@*"), "nginx", "postgresql@*", "redis-server"]
+    words = [
+        "journalctl",
+        "--no-pager",
+        "-q",
+        "-o",
+        "short-precise",
+        "--since=-60s",
+        *(f"--unit={unit}" for unit in units),
+    ]
+    done = host.run(shlex.join([*words, f"--grep={_COMPLAINT}"]))
+    lines = [line for line in str(done.stdout).splitlines() if "synapse.config.logger" not in line]
+    return "\n".join(lines[-_JOURNAL_LINES:]) or "none"

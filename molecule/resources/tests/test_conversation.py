@@ -151,6 +151,7 @@ def test_new_key_is_noticed(talk: Talk) -> None:
 
 def _picture() -> bytes:
     """A PNG of 64 by 64 pixels, unlike every other."""
+
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
@@ -225,7 +226,10 @@ def test_old_tls_is_refused(port: int, fleet: Deployment) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with socket.create_connection((fleet.address, port), 10) as plain, pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+    with (
+        socket.create_connection((fleet.address, port), 10) as plain,
+        pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"),
+    ):
         context.wrap_socket(plain)
 
 

@@ -101,7 +101,9 @@ CASES = (
     _writer("quarantined_media_changes", "POST", f"{ADMIN}/v1/media/quarantine/{{media}}", {}, who="admin"),
     _writer("quarantined_media_changes", "POST", f"{ADMIN}/v1/media/unquarantine/{{media}}", {}, who="admin"),
     _writer("quarantined_media_changes", "POST", f"{ADMIN}/v1/room/{{room}}/media/quarantine", {}, who="admin"),
-    _writer("quarantined_media_changes", "POST", f"{ADMIN}/v1/user/@{{new}}:{{server}}/media/quarantine", {}, who="admin"),
+    _writer(
+        "quarantined_media_changes", "POST", f"{ADMIN}/v1/user/@{{new}}:{{server}}/media/quarantine", {}, who="admin"
+    ),
     _case("account_data", "PUT", f"{C}/user/{{user}}/account_data/org.test", {"a": 1}),
     _case("account_data", "GET", f"{C}/user/{{user}}/account_data/m.push_rules"),
     _case("account_data", "PUT", f"{C}/user/{{user}}/rooms/{{room}}/account_data/org.test", {"a": 1}),
@@ -247,7 +249,8 @@ def outcomes(world: World, fleet: Deployment) -> dict[Case, Outcome]:
         answers[case] = path, world.clients[case.who].request(case.method, path, body=body)
     witnesses = fleet.witnesses((case.method, path) for case, (path, _) in answers.items())
     return {
-        case: Outcome(answer, witnesses[case.method, path.partition("?")[0]]) for case, (path, answer) in answers.items()
+        case: Outcome(answer, witnesses[case.method, path.partition("?")[0]])
+        for case, (path, answer) in answers.items()
     }
 
 

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not be reached, read or found: ports, internal paths, sockets, files and secrets."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import selectors
+import shlex
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+    health,
+    instance_map,
+    secret_files,
+)
+
+from tests.support.deployment import LAYOUT, Deployment, topology
+from tools.matrix import CLIENT, Client
+
+PUBLIC = {22, 80, 443, 8448}
+AT_ONCE = 400
+SECRETS = [entry["path"] for entry in secret_files()]
+PROCESSES = topology().processes
+
+_TRY = """
+import json, os, socket, sys
+files, addresses = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+opened = []
+for path in files:
+    try:
+        open(path, "rb").close()
+        opened.append(path)
+    except PermissionError:
+        pass
+for path in addresses:
+    try:
+        socket.socket(socket.AF_UNIX).connect(path)
+        opened.append(path)
+    except PermissionError:
+        pass
+print(json.dumps(opened))
+"""
+
+# What an intruder without rights can read: directories that all may enter, files that all may read.
+_SEARCH = r"""
+import json, os, re, stat, subprocess, sys
+values = {}
+for path in json.loads(sys.argv[1]):
+    # The last word of each: the others tell what it is.
+    values[re.split(rb"[\s:]", open(path, "rb").read().strip())[-1]] = path
+assert all(len(value) >= 16 for value in values), "a secret is too short to be searched for"
+found = []
+def look(place, content):
+    found.extend((values[value], place) for value in values if value in content)
+def look_into(path):
+    with open(path, "rb") as file:
+        look(path, file.read())
+def may(right, path):
+    return os.lstat(path).st_mode & right
+for top in filter(lambda top: may(stat.S_IXOTH, top), os.scandir("/")):
+    if top.name in ("proc", "sys", "dev") or not top.is_dir(follow_symlinks=False):
+        continue
+    for directory, below, names in os.walk(top):
+        below[:] = [name for name in below if may(stat.S_IXOTH, os.path.join(directory, name))]
+        for path in (os.path.join(directory, name) for name in names):
+            if may(stat.S_IROTH, path) and stat.S_ISREG(os.lstat(path).st_mode):
+                look_into(path)
+for directory, _, names in os.walk("/var/log"):
+    for name in names:
+        look_into(os.path.join(directory, name))
+look("the journal", subprocess.run(["journalctl", "-q", "-o", "cat"], capture_output=True).stdout)
+look("the units", subprocess.run(["systemctl", "show", "*"], capture_output=True).stdout)
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    for kind in ("cmdline", "environ"):
+        try:
+            look_into("/proc/%s/%s" % (pid, kind))
+        except OSError:
+            pass  # it has ended
+print(json.dumps(found))
+"""
+
+
+def _open_ports(address: str) -> set[int]:
+    """Try every TCP port of an address."""
+    found = set()
+    with selectors.DefaultSelector() as waiting:
+        for first in range(1, 65536, AT_ONCE):
+            for port in range(first, min(first + AT_ONCE, 65536)):
+                attempt = socket.socket()
+                attempt.setblocking(False)
+                attempt.connect_ex((address, port))
+                waiting.register(attempt, selectors.EVENT_WRITE, port)
+            # What does not answer within this time is not open.
+            while events := waiting.select(timeout=1):
+                for key, _ in events:
+                    assert isinstance(key.fileobj, socket.socket)
+                    if key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                        found.add(key.data)
+                    waiting.unregister(key.fileobj)
+                    key.fileobj.close()
+                if not waiting.get_map():
+                    break
+            for key in list(waiting.get_map().values()):
+                assert isinstance(key.fileobj, socket.socket)
+                waiting.unregister(key.fileobj)
+                key.fileobj.close()
+    return found
+
+
+def test_ports_from_outside(fleet: Deployment) -> None:
+    """SSH and nginx, and nothing else."""
+    assert _open_ports(fleet.address) == PUBLIC
+
+
+def test_listeners_inside(fleet: Deployment) -> None:
+    """On one host with sockets, nothing but metrics listens even on the loopback address."""
+    loopback: set[int] = set()
+    elsewhere: set[int] = set()
+    for line in fleet.shell("ss -Hltn").splitlines():
+        address, _, port = line.split()[3].rpartition(":")
+        (loopback if address in ("127.0.0.1", "[::1]") else elsewhere).add(int(port))
+    expected = {process.metrics_port for process in PROCESSES}
+    if not topology().unix:
+        options = topology().options
+        expected |= {process.http_port for process in PROCESSES} | {options["postgres_port"], options["redis_port"]}
+        expected |= {process.replication_port for process in PROCESSES if process.name in instance_map(topology())}
+
+    assert elsewhere == PUBLIC
+    assert loopback == expected
+    assert fleet.shell("ss -Hlun") == ""
+
+
+WALKS = (
+    "/_synapse/replication/fed_send_edu/x/y",
+    "/_synapse/metrics",
+    "/metrics",
+    "/health",
+    "/_synapse/mas/x",
+    "/_matrix/client/../../_synapse/metrics",
+    "/_matrix/client/..%2f..%2f_synapse/replication/fed_send_edu/x/y",
+    "/_matrix/client/..%2F..%2F_synapse%2Freplication/x",
+    "/_matrix/client/%2e%2e/%2e%2e/_synapse/replication/x",
+    "/_matrix/client/%2E./.%2e/_synapse/metrics",
+    "/_matrix/client/%2e%2e%2f%2e%2e%2f_synapse/admin/v1/server_version",
+    "/_synapse/client/../admin/v1/server_version",
+    "/_synapse/client/%2e%2e/admin/v1/server_version",
+    "/_matrix/../_synapse/admin/v1/server_version",
+    "/_matrix/./client/versions",
+    "//_synapse/metrics",
+    "/_synapse//metrics",
+    "/%5fsynapse/metrics",
+    "/_SYNAPSE/metrics",
+)
+
+
+@pytest.mark.parametrize("path", WALKS)
+def test_internal_paths_are_refused(path: str, fleet: Deployment) -> None:
+    """By nginx itself: no process sees the request."""
+    fleet.mark()
+    with fleet.client() as client:
+        answer = client.request("GET", path)
+
+    assert answer.status_code in (400, 404)
+    assert [line.process for line in fleet.nginx_lines()] in ([], ["-"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_synapse/admin/v1/server_version",
+        "/_synapse/admin/v1/register",
+        "/_synapse/admin/v1/rooms/!x:y",
+        "/_synapse/admin/v1/media/quarantine/x/y",
+        "/_synapse%2fadmin/v1/server_version",
+        "/_synapse/%61dmin/v1/server_version",
+    ],
+)
+def test_admin_api_is_closed(path: str, fleet: Deployment) -> None:
+    """To all but the networks that the inventory names; the host itself is none of them."""
+    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is", f"https://127.0.0.1{path}"]
+    fleet.mark()
+
+    assert fleet.shell(shlex.join(command)) in ("403", "404")
+    assert [line.process for line in fleet.nginx_lines()] == ["-"]
+
+
+@pytest.mark.parametrize("user", [LAYOUT["proxy_group"], "nobody"])
+def test_others_cannot_look_inside(user: str, fleet: Deployment) -> None:
+    """nginx' user reaches the sockets that are for it, and nothing else of Synapse; other users reach nothing."""
+    configuration = fleet.shell(f"find {LAYOUT['config_dir']} -type f").split()
+    inside = fleet.shell(f"find {LAYOUT['replication_socket_dir']} -type s").split()
+    for_nginx = [where["socket"] for process in PROCESSES if "socket" in (where := health(topology(), process))]
+    assert set(SECRETS) < set(configuration)
+    assert bool(inside) == bool(topology().unix and topology().workers)
+
+    opened = json.loads(fleet.python(_TRY, json.dumps(configuration), json.dumps(inside + for_nginx), user=user))
+
+    assert opened == (for_nginx if user == LAYOUT["proxy_group"] else [])
+
+
+def test_replication_needs_its_own_listener(fleet: Deployment) -> None:
+    """Where nginx comes in, the paths between processes do not exist."""
+    for process in PROCESSES:
+        where = health(topology(), process)
+        way = ["--unix-socket", where["socket"], "http://x"] if "socket" in where else []
+        base = way.pop() if way else f"http://{where['address']}:{where['port']}"
+        command = [
+            "curl",
+            "-s",
+            *way,
+            "-H",
+            "X-Forwarded-Proto: https",
+            f"{base}/_synapse/replication/fed_send_edu/a/b",
+        ]
+        assert "M_UNRECOGNIZED" in (answer := fleet.shell(shlex.join(command))) or "404" in answer, process.name
+
+
+def test_modes_of_secrets(fleet: Deployment) -> None:
+    """Synapse's user reads them; nobody writes them."""
+    shown = fleet.shell(f"stat -c '%n %U %G %a' {LAYOUT['secrets_dir']} {' '.join(SECRETS)}").splitlines()
+    directory, *files = (line.split() for line in shown)
+
+    assert directory[1:] == ["root", LAYOUT["group"], "750"]
+    assert {tuple(entry[1:]) for entry in files} == {(LAYOUT["user"], LAYOUT["group"], "400")}
+
+
+@pytest.fixture(scope="module")
+def spoken_token(fleet: Deployment, new_user: Callable[..., Client]) -> Iterator[str]:
+    """A token that a client has written into the query of a request, where logs might keep it."""
+    client = new_user("careless")
+    assert client.account is not None
+    token = client.account.access_token
+    with fleet.client() as nobody:
+        assert nobody.request("GET", f"{CLIENT}/account/whoami?access_token={token}").status_code == 200
+        assert nobody.request("GET", f"{CLIENT}/sync?access_token={token}&timeout=0").status_code == 200
+        assert nobody.request("GET", f"/_synapse/metrics?access_token={token}").status_code == 404
+    yield token
+
+
+def test_secrets_are_nowhere_else(fleet: Deployment, spoken_token: str) -> None:
+    """Not in what all may read, not in logs, not in the journal, not in the arguments or environment of a process."""
+    path = f"/root/{secrets.token_hex(8)}"
+    fleet.shell(f"umask 077; echo {shlex.quote(spoken_token)} > {path}")
+    try:
+        found = json.loads(fleet.python(_SEARCH, json.dumps([*SECRETS, path])))
+    finally:
+        fleet.shell(f"rm {path}")
+
+    assert found == []
