@@ -73,6 +73,14 @@ def test_what_goes_out_to_other_servers_leaves_from_the_senders_or_from_main() -
     assert {start for start, end in with_senders if end == "servers"} == {"federation_sender"}
 
 
+def test_several_hosts_are_groups_with_what_runs_on_them() -> None:
+    text = diagram(several_hosts({"generic2": {"generic_workers": {"sync": {}}}}, media_workers={"media": {}}))
+    host = text.split('["generic2"]')[1].split("  end")[0]
+    assert "<b>sync</b>" in host
+    assert "PostgreSQL" in text.split('["db1"]')[1].split("  end")[0]
+    assert "main process" in text.split('["main1"]')[1].split("  end")[0]
+
+
 def test_hosts_and_pools_whose_names_run_together_are_still_nodes_of_their_own() -> None:
     groups = {
         "postgres": ["a"],
