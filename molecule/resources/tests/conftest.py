@@ -15,7 +15,7 @@ from tests.support.deployment import LAYOUT, Deployment, connect, topology
 from tools.matrix import Client
 
 _JOURNAL_LINES = 30
-_COMPLAINT = "^(WARNING|ERROR|CRITICAL|Traceback)|[Ff]ail|error"
+_COMPLAINT = "^(WARNING|ERROR|CRITICAL|Traceback)|FATAL|emerg"
 
 
 @pytest.fixture(scope="session")

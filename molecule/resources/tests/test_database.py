@@ -73,24 +73,23 @@ def test_nobody_is_trusted(fleet: Deployment) -> None:
     assert all(password.startswith("SCRAM-SHA-256$") for (password,) in passwords)
 
 
-@pytest.mark.skipif(not topology().unix, reason="the processes reach PostgreSQL over TCP")
-def test_peer_authentication(fleet: Deployment) -> None:
-    """On the socket the role belongs to the system's user of the same name, and PostgreSQL listens nowhere else."""
-    place = DATABASE["socket_dir"]
+# Who tries what, and how PostgreSQL answers.
+SOCKET_LOGINS = (
+    (LAYOUT["user"], DATABASE["socket_dir"], "", DATABASE["user"]),
+    (LAYOUT["proxy_group"], DATABASE["socket_dir"], "", "Peer authentication failed"),
+    (LAYOUT["user"], "127.0.0.1", "", "Connection refused"),
+)
+TCP_LOGINS = (
+    (LAYOUT["user"], DATABASE["address"], f"PGPASSFILE={SECRETS['pgpass']}", DATABASE["user"]),
+    (LAYOUT["user"], DATABASE["address"], "PGPASSFILE=/dev/null", "no password supplied"),
+    (LAYOUT["user"], DATABASE["address"], "PGPASSWORD=wrong", "password authentication failed"),
+)
 
-    assert _login(fleet, LAYOUT["user"], place) == DATABASE["user"]
-    assert "Peer authentication failed" in _login(fleet, LAYOUT["proxy_group"], place)
-    assert "Connection refused" in _login(fleet, LAYOUT["user"], "127.0.0.1")
 
-
-@pytest.mark.skipif(topology().unix, reason="the processes reach PostgreSQL over its socket")
-def test_password_authentication(fleet: Deployment) -> None:
-    """Over TCP the password file of Synapse opens the door, and nothing else does."""
-    place = DATABASE["address"]
-
-    assert _login(fleet, LAYOUT["user"], place, f"PGPASSFILE={SECRETS['pgpass']}") == DATABASE["user"]
-    assert "no password supplied" in _login(fleet, LAYOUT["user"], place, "PGPASSFILE=/dev/null")
-    assert "password authentication failed" in _login(fleet, LAYOUT["user"], place, "PGPASSWORD=wrong")
+@pytest.mark.parametrize(("user", "place", "environment", "answer"), SOCKET_LOGINS if topology().unix else TCP_LOGINS)
+def test_login_to_the_database(user: str, place: str, environment: str, answer: str, fleet: Deployment) -> None:
+    """On the socket the system says who somebody is, over TCP the password does; the other way is shut."""
+    assert answer in _login(fleet, user, place, environment)
 
 
 def _redis_cli(fleet: Deployment, *words: str, user: str = "root", password: bool = True) -> list[str]:
@@ -122,16 +121,11 @@ def test_redis_connects_all_processes(fleet: Deployment) -> None:
 
 
 @NO_REDIS
-@pytest.mark.skipif(not topology().unix, reason="the processes reach Redis over TCP")
-def test_redis_socket_is_closed_to_others(fleet: Deployment) -> None:
-    """Only Redis' own group may open it, and there is no port."""
-    assert _redis_cli(fleet, "CONFIG", "GET", "port") == ["port", "0"]
-    assert "Permission denied" in _redis_cli(fleet, "PING", user=LAYOUT["proxy_group"])[0]
-
-
-@NO_REDIS
-@pytest.mark.skipif(topology().unix, reason="the processes reach Redis over its socket")
-def test_redis_wants_the_password(fleet: Deployment) -> None:
-    """Without it, nothing is answered."""
+def test_redis_is_closed_to_others(fleet: Deployment) -> None:
+    """Only its group may open the socket, and there is no port; over TCP nothing is answered without the password."""
     assert _redis_cli(fleet, "PING") == ["PONG"]
-    assert "NOAUTH" in _redis_cli(fleet, "PING", password=False)[0]
+    if topology().unix:
+        assert _redis_cli(fleet, "CONFIG", "GET", "port") == ["port", "0"]
+        assert "Permission denied" in _redis_cli(fleet, "PING", user=LAYOUT["proxy_group"])[0]
+    else:
+        assert "NOAUTH" in _redis_cli(fleet, "PING", password=False)[0]

@@ -84,6 +84,13 @@ def _sharded(duty: str, keys: Sequence[str]) -> Counter[str]:
     return Counter(names[int.from_bytes(hashlib.sha256(key.encode()).digest(), "little") % len(names)] for key in keys)
 
 
+def _set_pusher(user: Client, kind: str | None) -> None:
+    """Make or remove the pusher of a user's device; its key is the device's own, as two users never share one."""
+    names = {"app_id": "org.test", "pushkey": user.user_id, "app_display_name": "x", "device_display_name": "x"}
+    data = {"url": "https://push.invalid/_matrix/push/v1/notify"}
+    user.call("POST", f"{CLIENT}/pushers/set", {**names, "kind": kind, "lang": "en", "data": data})
+
+
 @pytest.fixture(scope="module")
 def alice(new_user: Callable[..., Client]) -> Client:
     """Somebody who does something."""
@@ -100,11 +107,8 @@ def happened(alice: Client, new_user: Callable[..., Client], fleet: Deployment) 
     messages = {f"@bob:{destination}": {"*": {"a": 1}} for destination in destinations}
     alice.call("PUT", f"{CLIENT}/sendToDevice/org.test/{secrets.token_hex(4)}", {"messages": messages})
     users = [new_user("pushed") for _ in range(MANY)]
-    pusher = {"kind": "http", "app_id": "org.test", "pushkey": secrets.token_hex(4), "app_display_name": "test"}
-    pusher |= {"device_display_name": "test", "lang": "en"}
-    data = {"url": "https://push.invalid/_matrix/push/v1/notify"}
     for user in users:
-        user.call("POST", f"{CLIENT}/pushers/set", {**pusher, "data": data})
+        _set_pusher(user, "http")
 
     involved = {name for duty in ("pusher", "federation_sender", "appservices") for name in holders(topology(), duty)}
     involved |= {_first_holder(duty) for duty in JOBS.values()}
@@ -121,7 +125,7 @@ def happened(alice: Client, new_user: Callable[..., Client], fleet: Deployment) 
     until(settled, patience=45)
     after = Measured(fleet.metrics(names))
     for user in users:
-        user.call("POST", f"{CLIENT}/pushers/set", {**pusher, "kind": None})
+        _set_pusher(user, None)
     return Happened([user.user_id for user in users], destinations, rooms, before, after)
 
 
