@@ -149,6 +149,14 @@ def test_a_removed_worker_leaves_nothing_behind(fleet: Fleet, outputs: list[str]
     assert left == ""
 
 
+def test_the_transport_may_change_to_tcp(fleet: Fleet, outputs: list[str]) -> None:
+    """PostgreSQL and Redis then have passwords, which pass through Ansible."""
+    finish(fleet.run("--diff", "-vvv", "-e", "synapse_transport=tcp"), outputs)
+    assert "127.0.0.1:10000" in fleet.shell("ss -ltn")
+    assert fleet.shell("systemctl --failed --no-legend") == ""
+    assert len(worker_pids(fleet)) == 9
+
+
 def test_a_run_after_all_that_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
     finish(fleet.run(), outputs)
     assert finish(fleet.run("--diff"), outputs).changed == 0
