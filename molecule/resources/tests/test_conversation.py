@@ -43,8 +43,8 @@ def talk(fleet: Deployment) -> Iterator[Talk]:
         for client, name in zip((alice, bob), names, strict=True):
             if open_to_all:
                 client.register(name, password_of(name))
-            else:
-                client.login(name, password_of(name))
+                client.account = None
+            client.login(name, password_of(name))
         room = alice.create_room(name="Talk", invite=[bob.user_id])
         assert room in bob.sync()["rooms"]["invite"]
         bob.join(room)
