@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-light demo demo-down test test-unit test-runs lint molecule requirements clean lock
+.PHONY: help setup setup-light demo demo-down test test-unit lint molecule requirements clean lock
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -22,16 +22,13 @@ demo: setup ## Boot a disposable host, deploy a homeserver with workers on it, a
 demo-down: ## End the demo
 	@python3 -m tools.demo down
 
-test: lint test-unit test-runs molecule ## Run everything
+test: lint test-unit molecule ## Run everything
 
 test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 	@pytest $(PYTEST_ARGS)
 
 lint: setup-light ## Run all linters
 	@tools/lint
-
-test-runs: setup ## Test runs on a disposable host: killed, repeated, in check mode, from the built collection
-	@pytest tests/runs $(PYTEST_ARGS)
 
 molecule: setup ## Run SCENARIO=… (SUITE=trixie|bookworm, STEP=test, KEEP=1), or the whole matrix
 	@python -m tools.scenarios $(SCENARIO) $(if $(SUITE),--suite $(SUITE)) $(if $(STEP),--step $(STEP)) $(if $(KEEP),--keep)

@@ -30,6 +30,7 @@ PROGRESS_SECONDS = 30
 
 # The whole matrix; the longest first, so that none of them is left alone at the end.
 MATRIX = (
+    "runs:trixie",
     "full:trixie",
     "full:bookworm",
     "single_host:trixie",

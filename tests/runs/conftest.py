@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,11 @@ OPERATORS_SECRET = "turn-secret-of-the-operator"
 def fleet() -> Iterator[Fleet]:
     """A bare Debian for inventories/single_host."""
     variables = {"synapse_extra_config": {"turn_shared_secret": OPERATORS_SECRET}, "synapse_hide_config": True}
-    with disposable_fleet("single_host", machine="runs", address="10.88.100.10", variables=variables) as made:
+    suite = os.environ.get("MOLECULE_SUITE", "trixie")
+    address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.100')}.10"
+    with disposable_fleet(
+        "single_host", machine=f"runs-{suite}", address=address, suite=suite, variables=variables
+    ) as made:
         yield made
 
 
