@@ -47,15 +47,11 @@ import json, subprocess, sys
 log, offset, since = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with open(log, "rb") as file:
     file.seek(offset)
-    content = file.read()
+    lines = file.read().decode(errors="replace").splitlines()
 fields = "--output-fields=_SYSTEMD_UNIT,MESSAGE"
 command = ["journalctl", "-q", "-o", "json", "--since", since, fields, "-g", "Processed request"]
 entries = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-print(json.dumps({
-    "nginx": content.decode(errors="replace").splitlines(),
-    "size": offset + len(content),
-    "journal": [json.loads(entry) for entry in entries],
-}))
+print(json.dumps({"nginx": lines, "journal": [json.loads(entry) for entry in entries]}))
 """
 
 _METRICS = """

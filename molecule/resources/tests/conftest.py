@@ -27,12 +27,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def host(fleet: Deployment) -> Host:
-    """The host of all processes."""
-    return fleet.host
-
-
-@pytest.fixture(scope="session")
 def new_user(fleet: Deployment) -> Iterator[Callable[..., Client]]:
     """Makes users; every test has its own, for the rate limits are those of the example inventories."""
     clients: list[Client] = []
