@@ -18,6 +18,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "roles" / "synapse" / "files" / "requirements"
 EXTRAS = "redis,oidc,jwt,url-preview,cache-memory"
+# Synapse needs it for url_preview_enabled (config/repository.py); the extra url-preview of newer releases is empty.
+MORE = ["lxml"]
 RELEASE = re.compile(r"\d+\.\d+\.\d+\Z")
 
 # The oldest Python of the supported Debian releases; --universal covers the newer ones.
@@ -37,7 +39,7 @@ def requirements(release: str) -> str:
         raise ValueError(f"{release!r} is no Synapse release: give three numbers, such as 1.163.2")
     numbers = tuple(int(number) for number in release.split("."))
     pins = [pin for until, pin in PINS if numbers < until]
-    return "\n".join([f"matrix-synapse[{EXTRAS}]=={release}", *pins, ""])
+    return "\n".join([f"matrix-synapse[{EXTRAS}]=={release}", *MORE, *pins, ""])
 
 
 def compile_lock(wanted: str, title: str, uv: str) -> str:

@@ -11,10 +11,12 @@ from ._topology import Topology
 _WHILE_STARTING = 1
 # For the superuser (3 are PostgreSQL's own default), backups, monitoring and a person with psql.
 _RESERVED = 15
+# PostgreSQL must be restarted to take more; in steps, adding a few workers needs no restart.
+_STEP = 50
 
 
 def connection_budget(topology: Topology) -> dict[str, Any]:
-    """Returns the connections of each process, their sum, and the ``max_connections`` that PostgreSQL needs."""
+    """Returns the connections of each process, their sum, and the ``max_connections`` of PostgreSQL, in steps of 50."""
     default = topology.options["synapse_cp_max"]
     processes = [
         {"name": process.name, "connections": (process.settings.cp_max or default) + _WHILE_STARTING}
@@ -25,5 +27,5 @@ def connection_budget(topology: Topology) -> dict[str, Any]:
         "processes": processes,
         "synapse": synapse,
         "reserved": _RESERVED,
-        "max_connections": synapse + _RESERVED,
+        "max_connections": -(-(synapse + _RESERVED) // _STEP) * _STEP,
     }

@@ -88,6 +88,8 @@ _ALL = (
         about="expiry of URL previews and remote media; the first media worker if no pool names it",
         groups=(MEDIA,),
         single=True,
+        # nginx sends it nothing, but without a media listener Synapse makes no media repository, and runs no jobs.
+        resources=("media",),
     ),
     Duty(
         name="room",

@@ -6,8 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from . import _layout as layout
-from ._releases import postgres_minimum, python_minimum
-from ._synapse_config import public_baseurl
 from ._topology import Topology
 
 
@@ -18,14 +16,11 @@ def fleet(topology: Topology) -> dict[str, Any]:
     synapse_hosts = sorted({process.host for process in topology.processes})
     return {
         "server_name": topology.server_name,
-        "public_baseurl": public_baseurl(topology),
         "release": str(topology.release),
         "transport": "unix" if topology.unix else "tcp",
         "hosts": list(topology.addresses),
         "main_host": topology.main.host,
-        "synapse_hosts": synapse_hosts,
         "synapse_addresses": [topology.addresses[host] for host in synapse_hosts],
-        "max_upload_size": options["synapse_max_upload_size"],
         "media_store_path": options["synapse_media_store_path"],
         "jemalloc": options["synapse_jemalloc"],
         "database": {
@@ -47,9 +42,3 @@ def fleet(topology: Topology) -> dict[str, Any]:
             "port": options["redis_port"],
         },
     }
-
-
-def release_needs(topology: Topology) -> dict[str, Any]:
-    """Returns the oldest PostgreSQL and Python with which the release starts."""
-    python = python_minimum(topology.release)
-    return {"postgres": postgres_minimum(topology.release), "python": f"{python[0]}.{python[1]}"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
 
-from ._duties import BACKGROUND, DUTIES, GENERIC, MEDIA, WORKER_GROUPS
+from ._duties import BACKGROUND, DUTIES, GENERIC, MEDIA
 from ._errors import TopologyError, did_you_mean
 from ._layout import MEDIA_DIR, REDIS_PACKAGES
 from ._presets import PRESETS
@@ -46,6 +46,7 @@ class Input:
 
 COMPUTED_OPTIONS = frozenset(
     {
+        "daemonize",
         "database",
         "enable_media_repo",
         "enable_metrics",
@@ -61,6 +62,8 @@ COMPUTED_OPTIONS = frozenset(
         "media_instance_running_background_jobs",
         "media_store_path",
         "notify_appservices_from_worker",
+        "outbound_federation_restricted_to",
+        "pid_file",
         "public_baseurl",
         "pusher_instances",
         "redis",
@@ -70,6 +73,7 @@ COMPUTED_OPTIONS = frozenset(
         "run_background_tasks_on",
         "send_federation",
         "server_name",
+        "signing_key",
         "signing_key_path",
         "start_pushers",
         "stream_writers",
@@ -81,7 +85,7 @@ COMPUTED_OPTIONS = frozenset(
 """Options of homeserver.yaml that the topology or a variable of its own decides."""
 
 _SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _SIZE = re.compile(r"[1-9][0-9]*[KMG]?")
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
@@ -139,6 +143,14 @@ def _number(low: int, high: int, unit: str) -> Callable[[Any], Problem | None]:
     return check
 
 
+def _address(value: Any) -> Problem | None:
+    try:
+        ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        return "it is an IP address, because PostgreSQL and the firewall admit hosts by address", "Write 10.0.0.11."
+    return None
+
+
 def _boolean(value: Any) -> Problem | None:
     return None if isinstance(value, bool) else ("it is true or false", "Write true or false, without quotes.")
 
@@ -174,7 +186,7 @@ _ALL = (
         name="synapse_address",
         about="The private address at which the other hosts reach this one; needed with tcp on several hosts.",
         per_host=True,
-        check=_optional(_matches(re.compile(r"[0-9A-Za-z.:-]+"), "it is an address or a name", "Write 10.0.0.11.")),
+        check=_optional(_address),
     ),
     Input(
         name="synapse_host_label",
@@ -182,7 +194,7 @@ _ALL = (
         per_host=True,
         check=_optional(
             _matches(
-                _LABEL,
+                HOST_LABEL,
                 "it becomes part of worker names and of the URLs between processes",
                 "Use letters, digits, '-', '_' and '.' only.",
             )
@@ -239,7 +251,11 @@ _ALL = (
         name="synapse_media_store_path",
         about="Where media are kept.",
         default=MEDIA_DIR,
-        check=_matches(re.compile(r"(/[A-Za-z0-9._-]+)+"), "it is an absolute path", f"Write {MEDIA_DIR}."),
+        check=_matches(
+            re.compile(r"(?!/(home|root|tmp|run|var/tmp)(/|$))(/[A-Za-z0-9._-]+)+"),
+            "it is an absolute path outside of /home, /root, /run and /tmp, which the units do not see",
+            f"Write {MEDIA_DIR}, or a path below /srv.",
+        ),
     ),
     Input(
         name="synapse_media_store_shared",
@@ -285,6 +301,8 @@ _ALL = (
     ),
 )
 
+_OUR_PREFIXES = ("synapse", "generic", "media", "background", "postgres", "redis")
+
 INPUTS: dict[str, Input] = {entry.name: entry for entry in _ALL}
 
 
@@ -310,44 +328,18 @@ def gather(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[s
         hostvars: Ansible's ``hostvars``; each host is looked up once, because each access costs.
 
     Returns:
-        ``{"groups": {group: [host]}, "hosts": {host: {variable: value}}}`` of the groups and inputs of the model;
-        ``groups`` also has the names of the other groups, without hosts, so that a misspelt one can be told.
+        ``{"groups": {group: [host]}, "hosts": {host: {variable: value}}, "other_variables": [name]}``:
+        ``groups`` also has the names of the other groups, without hosts, and ``other_variables`` the names of variables
+        that look like ours, so that misspelt ones can be told.
     """
     members = {name: sorted(map(str, groups[name])) if name in GROUPS else [] for name in sorted(map(str, groups))}
     hosts: dict[str, Any] = {}
+    names: set[str] = set()
     for host in sorted({host for names in members.values() for host in names}):
         variables = hostvars[host]
         hosts[host] = {name: plain(variables[name]) for name in INPUTS if name in variables}
-    return {"groups": members, "hosts": hosts}
-
-
-def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
-    """Refuses groups that are missing, misspelt, or hold more hosts than they may."""
-    for group in groups:
-        near = [] if group in GROUPS else get_close_matches(group, GROUPS, n=1, cutoff=0.8)
-        if near and not groups.get(near[0]):
-            raise TopologyError(
-                "inventory",
-                group,
-                "there is no such group in this collection, so its hosts would get nothing",
-                f"Did you mean the group '{near[0]}'?",
-            )
-    for group in (POSTGRES_GROUP, MAIN_GROUP, NGINX_GROUP):
-        if not groups.get(group):
-            raise TopologyError(
-                "inventory",
-                None,
-                f"the group {group} does not exist or has no host",
-                f"Put a host into the group {group}.",
-            )
-    for group in (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP):
-        if len(groups.get(group, ())) > 1:
-            raise TopologyError(
-                "inventory",
-                ", ".join(groups[group]),
-                f"the group {group} takes one host",
-                "Leave one of them in it.",
-            )
+        names.update(str(name) for name in variables if str(name).startswith(_OUR_PREFIXES) and name not in INPUTS)
+    return {"groups": members, "hosts": hosts, "other_variables": sorted(names)}
 
 
 def fleet_input(hosts: Mapping[str, Mapping[str, Any]], name: str) -> Any:
@@ -402,40 +394,3 @@ def _preset_pools(preset: str, group: str, release: Release) -> dict[str, Any]:
         if duties:
             pools[pool] = {**value, "duties": duties}
     return pools
-
-
-def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> None:
-    """Refuses options that are computed from the topology; their values are not shown, because they may be secrets."""
-    for name in sorted(value):
-        if name in COMPUTED_OPTIONS or name.startswith("worker_"):
-            raise TopologyError(
-                f"{variable}.{name}",
-                "(not shown)",
-                "it is computed from the topology",
-                "Remove it; docs/topology.md tells which variable sets it.",
-                host,
-            )
-
-
-def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
-    """Refuses worker pools that no host would run, because their group has no host (or not this one)."""
-    groups, hosts = inputs["groups"], inputs["hosts"]
-    for group in WORKER_GROUPS:
-        members = groups.get(group, [])
-        for host, variables in hosts.items():
-            if variables.get(group) and not members:
-                pools = host_input(hosts, host, group)
-                raise TopologyError(
-                    group,
-                    ", ".join(pools),
-                    f"the group {group} does not exist or has no host, so nobody would run these pools",
-                    f"Put a host into the group {group}, or remove the variable.",
-                    host,
-                )
-        if PRESETS[preset][group] and not members and not any(group in variables for variables in hosts.values()):
-            raise TopologyError(
-                "synapse_preset",
-                preset,
-                f"it has {group}, but the group {group} does not exist or has no host",
-                f"Put a host into the group {group}, or set {group}: {{}}.",
-            )

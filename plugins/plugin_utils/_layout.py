@@ -120,7 +120,6 @@ def layout() -> dict[str, str]:
         "log_config": LOG_CONFIG,
         "secrets_dir": SECRETS_DIR,
         "data_dir": DATA_DIR,
-        "media_dir": MEDIA_DIR,
         "install_dir": INSTALL_DIR,
         "releases_dir": f"{INSTALL_DIR}/releases",
         "current": f"{INSTALL_DIR}/current",

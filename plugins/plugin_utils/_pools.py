@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _layout as layout
+from ._checks import check_extra_config
 from ._duties import DUTIES, MEDIA, Duty
 from ._errors import TopologyError, did_you_mean
-from ._inventory import Problem, check_extra_config, is_whole_number
+from ._inventory import Problem, is_whole_number
 from ._process import MAIN, MASTER, Process, Settings
 from ._releases import Release
 
@@ -53,8 +54,8 @@ def _mapping(value: Any) -> Problem | None:
 
 
 _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
-    "memory_max": _text(r"[0-9]+(\.[0-9]+)?[KMGT%]?|infinity", "it is a size for systemd's MemoryMax=", "Write 2G."),
-    "cpu_quota": _text(r"[0-9]+%", "it is a share of one CPU for systemd's CPUQuota=", "Write 150%."),
+    "memory_max": _text(r"[1-9][0-9]*(\.[0-9]+)?[KMGT%]|infinity", "it is a size as in MemoryMax=", "Write 2G."),
+    "cpu_quota": _text(r"[1-9][0-9]*%", "it is a share of one CPU as in CPUQuota=", "Write 150%."),
     "cp_max": _connections,
     "cache_factor": _factor,
     "env": _environment,

@@ -120,6 +120,7 @@ def proxy_server(topology: Topology) -> dict[str, Any]:
     base = public_baseurl(topology)
     url = urlsplit(base)
     public_name = _host_of(url.netloc)
+    more = topology.options["synapse_extra_config"].get("extra_well_known_client_content") or {}
     port = url.port or (443 if url.scheme == "https" else 80)
     return {
         "server_name": topology.server_name,
@@ -127,7 +128,7 @@ def proxy_server(topology: Topology) -> dict[str, Any]:
         "server_names": list(dict.fromkeys([_host_of(topology.server_name), public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
         "well_known_server": json.dumps({"m.server": f"{public_name}:{port}"}),
-        "well_known_client": json.dumps({"m.homeserver": {"base_url": base.rstrip("/")}}),
+        "well_known_client": json.dumps({**more, "m.homeserver": {"base_url": base.rstrip("/")}}),
     }
 
 

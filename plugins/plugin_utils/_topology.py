@@ -11,17 +11,16 @@ from functools import lru_cache
 from typing import Any
 
 from . import _layout as layout
+from ._checks import check_extra_config, check_groups, check_names, check_pools_have_a_group
 from ._duties import DUTIES, MEDIA, WORKER_GROUPS
 from ._errors import TopologyError, did_you_mean
 from ._inventory import (
+    HOST_LABEL,
     INPUTS,
     MAIN_GROUP,
     NGINX_GROUP,
     POSTGRES_GROUP,
     REDIS_GROUP,
-    check_extra_config,
-    check_groups,
-    check_pools_have_a_group,
     fleet_input,
     host_input,
     pools_of,
@@ -31,6 +30,8 @@ from ._process import MAIN, Process
 from ._releases import Release, parse_release
 
 LOOPBACK = "127.0.0.1"
+_SSH_PORT = 22
+_NGINX_PORTS = (80, 443, 8448)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +104,7 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
     """
     groups, hosts = inputs["groups"], inputs["hosts"]
     check_groups(groups)
+    check_names(inputs.get("other_variables", ()))
     options = {name: fleet_input(hosts, name) for name, entry in INPUTS.items() if not entry.per_host}
     release = parse_release(options["synapse_version"])
     preset = options["synapse_preset"]
@@ -180,7 +182,7 @@ def _address(hosts: Mapping[str, Any], host: str) -> str:
 
 
 def _check_label(label: str, host: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", label):
+    if not HOST_LABEL.fullmatch(label):
         raise TopologyError(
             "synapse_host_label",
             label,
@@ -241,6 +243,11 @@ def _check_names(processes: Iterable[Process]) -> None:
 
 def _check_ports(processes: Iterable[Process], groups: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> None:
     used: dict[tuple[str, int], tuple[str, str]] = {}
+    for host in (host for members in groups.values() for host in members):
+        _claim(used, host, _SSH_PORT, "SSH", "")
+    for host in groups[NGINX_GROUP]:
+        for port in _NGINX_PORTS:
+            _claim(used, host, port, "nginx", "")
     for group, variable in ((POSTGRES_GROUP, "postgres_port"), (REDIS_GROUP, "redis_port")):
         for host in groups.get(group, ()):
             _claim(used, host, options[variable], group, variable)

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from tools.lock_release import FOLDER, requirements
+from tools.lock_release import FOLDER, MORE, requirements
 
 LOCKS = sorted(FOLDER.glob("*.txt"))
 
 
 def pins(release: str) -> list[str]:
-    return requirements(release).splitlines()[1:]
+    return requirements(release).splitlines()[1 + len(MORE) :]
 
 
 def test_a_new_release_is_resolved_freely() -> None:
@@ -39,6 +39,10 @@ def test_every_requirement_of_a_lock_has_a_hash_and_none_has_a_place(lock: objec
     assert entries
     assert [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
     assert "://" not in text and "psycopg2" not in text
+
+
+def test_previews_of_urls_have_what_they_need() -> None:
+    assert [lock.name for lock in LOCKS if lock.stem != "uv" and "\nlxml==" not in lock.read_text()] == []
 
 
 def test_a_lock_holds_the_release_of_its_name() -> None:

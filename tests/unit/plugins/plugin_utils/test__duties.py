@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -217,3 +218,11 @@ def test_a_pool_with_several_duties_has_all_of_them() -> None:
 def test_every_fallback_is_a_duty_with_the_same_resources(duty: str) -> None:
     for fallback in DUTIES[duty].fallback:
         assert set(DUTIES[duty].resources) <= set(DUTIES[fallback].resources)
+
+
+def test_a_worker_for_media_jobs_alone_has_a_media_listener_that_nginx_does_not_use() -> None:
+    """Synapse makes its media repository, whose jobs they are, only for a process with media routes."""
+    topology = one_host(media_workers={"media": {}, "media_background": {}})
+    worker = topology.with_duty("media_background")[0]
+    assert worker_config(topology, worker)["worker_listeners"][0]["resources"] == [{"names": ["media"]}]
+    assert worker.name not in json.dumps(proxy_upstreams(topology))

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet, release_needs
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet
 
 from tests.unit.fleets import one_host
 
@@ -13,7 +12,6 @@ def test_variables_of_the_operator_reach_the_roles() -> None:
     view = fleet(
         one_host(
             synapse_version="1.162.0",
-            synapse_max_upload_size="1G",
             synapse_media_store_path="/srv/media",
             synapse_jemalloc=False,
             postgres_port=5433,
@@ -22,7 +20,6 @@ def test_variables_of_the_operator_reach_the_roles() -> None:
         )
     )
     assert view["release"] == "1.162.0"
-    assert view["max_upload_size"] == "1G"
     assert view["media_store_path"] == "/srv/media"
     assert view["jemalloc"] is False
     assert view["database"]["port"] == 5433
@@ -34,18 +31,3 @@ def test_variables_of_the_operator_reach_the_roles() -> None:
         "address": "127.0.0.1",
         "port": 6380,
     }
-
-
-@pytest.mark.parametrize(
-    ("release", "postgres", "python"),
-    [
-        ("1.130.0", 13, "3.9"),
-        ("1.141.0", 13, "3.9"),
-        ("1.142.0", 13, "3.10"),
-        ("1.142.1", 13, "3.10"),
-        ("1.143.0", 14, "3.10"),
-        ("1.163.2", 14, "3.10"),
-    ],
-)
-def test_a_release_tells_what_it_needs(release: str, postgres: int, python: str) -> None:
-    assert release_needs(one_host(synapse_version=release)) == {"postgres": postgres, "python": python}

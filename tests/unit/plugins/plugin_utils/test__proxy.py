@@ -406,3 +406,11 @@ def test_an_ipv6_address_as_the_name_keeps_its_brackets() -> None:
 def test_servers_on_ipv6_have_brackets_around_the_address() -> None:
     topology = one_host(synapse_transport="tcp", synapse_address="fd00::1")
     assert [server["address"] for server in proxy_upstreams(topology)[0]["servers"]] == ["[fd00::1]:10000"]
+
+
+def test_clients_are_told_what_the_operator_adds_to_the_well_known_file() -> None:
+    more = {"org.matrix.msc4143.rtc_foci": [{"type": "livekit"}], "m.homeserver": {"base_url": "https://other/"}}
+    view = proxy_server(one_host(synapse_extra_config={"extra_well_known_client_content": more}))
+    told = json.loads(view["well_known_client"])
+    assert told["org.matrix.msc4143.rtc_foci"] == [{"type": "livekit"}]
+    assert told["m.homeserver"] == {"base_url": "https://example.org"}

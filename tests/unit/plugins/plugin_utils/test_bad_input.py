@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,7 +99,8 @@ def test_a_server_name_that_is_none(name: object) -> None:
         ("synapse_report_stats", "yes", "it is true or false", "without quotes"),
         ("synapse_jemalloc", 1, "it is true or false", "without quotes"),
         ("synapse_media_store_shared", "no", "it is true or false", "without quotes"),
-        ("synapse_media_store_path", "media", "it is an absolute path", "Write /var/lib/matrix-synapse/media."),
+        ("synapse_media_store_path", "media", "it is an absolute path", "Write /var/lib/matrix-synapse/media, or"),
+        ("synapse_media_store_path", "/home/media", "outside of /home", "Write /var/lib/matrix-synapse/media, or"),
         ("synapse_trusted_key_servers", "matrix.org", "it is a list", "one '- ' line"),
         ("synapse_extra_config", ["a"], "it is a mapping", "name: value lines"),
         ("synapse_main_settings", "2G", "it is a mapping", "name: value lines"),
@@ -116,6 +118,7 @@ def test_a_variable_of_the_wrong_form(variable: str, value: object, reason: str,
     [
         ("synapse_address", "10.0.0.1/24", "Write 10.0.0.11."),
         ("synapse_address", 10, "Write 10.0.0.11."),
+        ("synapse_address", "db1.example.org", "Write 10.0.0.11."),
         ("synapse_host_label", "a/b", "letters, digits, '-', '_' and '.'"),
         ("synapse_host_label", "-a", "letters, digits, '-', '_' and '.'"),
         ("generic_workers", ["sync"], "name: value lines"),
@@ -361,10 +364,12 @@ def test_an_unknown_setting_of_a_pool(key: str, mend: str) -> None:
 
 
 _WRONG_SETTINGS = [
-    ("memory_max", "2 GB", "systemd's MemoryMax=", "Write 2G."),
-    ("memory_max", 2, "systemd's MemoryMax=", "Write 2G."),
-    ("cpu_quota", "1.5", "systemd's CPUQuota=", "Write 150%."),
-    ("cpu_quota", 150, "systemd's CPUQuota=", "Write 150%."),
+    ("memory_max", "2 GB", "as in MemoryMax=", "Write 2G."),
+    ("memory_max", 2, "as in MemoryMax=", "Write 2G."),
+    ("cpu_quota", "1.5", "as in CPUQuota=", "Write 150%."),
+    ("cpu_quota", 150, "as in CPUQuota=", "Write 150%."),
+    ("cpu_quota", "0%", "as in CPUQuota=", "Write 150%."),
+    ("memory_max", "0", "as in MemoryMax=", "Write 2G."),
     ("cp_max", 0, "whole number of connections", "without quotes"),
     ("cp_max", "5", "whole number of connections", "without quotes"),
     ("cp_max", True, "whole number of connections", "without quotes"),
@@ -626,3 +631,38 @@ def test_a_worker_that_the_topology_does_not_have() -> None:
 def test_a_word_that_is_near_a_known_one_is_suggested_and_else_all_are_named() -> None:
     assert did_you_mean("synk", ["sync", "login"]) == "Did you mean 'sync'?"
     assert did_you_mean("zzz", ["sync", "login"]) == "Known are: login, sync."
+
+
+# Names that nobody reads, and ports of others
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("synapse_verison", "synapse_version"),
+        ("generic_worker", "generic_workers"),
+        ("synapse_extraconfig", "synapse_extra_config"),
+        ("postgress_port", "postgres_port"),
+    ],
+)
+def test_a_misspelt_variable(name: str, meant: str) -> None:
+    variables: dict[str, Any] = {name: "secret"}
+    error = refusal(lambda: one_host(**variables))
+    assert (error.variable, error.value) == (name, "(not shown)")
+    assert error.mend == f"Did you mean '{meant}'?"
+
+
+def test_no_input_of_a_role_is_taken_for_a_misspelt_one() -> None:
+    roles = Path(__file__).resolve().parents[4] / "roles"
+    specs = [yaml.safe_load(path.read_text())["argument_specs"] for path in roles.glob("*/meta/argument_specs.yml")]
+    names = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})} - INPUTS.keys()
+    assert "synapse_log_level" in names
+    one_host(**dict.fromkeys(names))
+
+
+@pytest.mark.parametrize(("variable", "port"), [("postgres_port", 8448), ("redis_port", 443), ("postgres_port", 22)])
+def test_a_port_that_nginx_or_ssh_has(variable: str, port: int) -> None:
+    variables: dict[str, Any] = {variable: port}
+    error = refusal(lambda: one_host(**variables))
+    assert (error.variable, error.value) == (variable, port)
+    assert "would both use this port" in error.reason
