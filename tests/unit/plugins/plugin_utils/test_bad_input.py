@@ -657,7 +657,8 @@ def test_no_input_of_a_role_is_taken_for_a_misspelt_one() -> None:
     specs = [yaml.safe_load(path.read_text())["argument_specs"] for path in roles.glob("*/meta/argument_specs.yml")]
     names = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})} - INPUTS.keys()
     assert "synapse_log_level" in names
-    one_host(**dict.fromkeys(names))
+    variables: dict[str, Any] = dict.fromkeys(names)
+    one_host(**variables)
 
 
 @pytest.mark.parametrize(("variable", "port"), [("postgres_port", 8448), ("redis_port", 443), ("postgres_port", 22)])
