@@ -96,13 +96,23 @@ def paths() -> str:
     return table(("name", "value"), ((f"`{name}`", f"`{value}`") for name, value in layout.layout().items()))
 
 
+def ports() -> str:
+    """Returns the table of first ports of pools that are named after duties."""
+    bands = (layout.HTTP_BASE, layout.REPLICATION_BASE, layout.METRICS_BASE)
+    slots = {"main process": layout.MAIN_SLOT} | {f"`{duty}`": layout.pool_slot(duty) for duty in layout.DUTY_SLOTS}
+    return table(
+        ("pool", "HTTP", "replication", "metrics"),
+        ((name, *(str(base + slot * layout.SLOT_SIZE) for base in bands)) for name, slot in slots.items()),
+    )
+
+
 def picture() -> str:
     """Returns the fleet of inventories/single_host, drawn by the diagram filter's function."""
     return f"```mermaid\n{diagram(load_topology(ROOT / 'inventories' / 'single_host'))}```"
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "docs/topology.md": {"inputs": inputs, "duties": duties, "presets": presets, "paths": paths},
+    "docs/topology.md": {"inputs": inputs, "duties": duties, "presets": presets, "ports": ports, "paths": paths},
     "README.md": {"picture": picture},
 }
 
