@@ -130,6 +130,11 @@ class Fleet:
                 break
         return Run(process.wait(), "".join(lines), time.monotonic() - started)
 
+    def set_variables(self, **variables: Any) -> None:
+        """Sets variables of the host, over those that it was booted with."""
+        path = self.override / "host_vars" / f"{self.host}.yml"
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **variables}))
+
     def shell(self, command: str, *, check: bool = True) -> str:
         """Runs a command on the host and returns what it printed."""
         done = subprocess.run(

@@ -17,7 +17,12 @@ OPERATORS_SECRET = "turn-secret-of-the-operator"
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
     """A bare Debian for inventories/single_host."""
-    variables = {"synapse_extra_config": {"turn_shared_secret": OPERATORS_SECRET}, "synapse_hide_config": True}
+    # Its upgrade is one of the tests.
+    variables = {
+        "synapse_version": "1.152.1",
+        "synapse_extra_config": {"turn_shared_secret": OPERATORS_SECRET},
+        "synapse_hide_config": True,
+    }
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.100')}.10"
     with disposable_fleet(

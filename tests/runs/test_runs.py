@@ -34,6 +34,11 @@ def worker_pids(fleet: Fleet) -> dict[str, int]:
     return {unit["Id"]: int(unit["MainPID"]) for unit in units if unit and unit["ActiveState"] == "active"}
 
 
+def other_pids(fleet: Fleet) -> str:
+    """Returns the processes of PostgreSQL, Redis and nginx."""
+    return fleet.shell("systemctl show --property=Id,MainPID 'postgresql@*.service' redis-server.service nginx.service")
+
+
 def with_sync_workers(count: int) -> str:
     """Returns the extra variables of the example with another number of sync workers."""
     pools = {
@@ -113,11 +118,19 @@ def test_check_mode_tells_what_adding_a_worker_would_do_and_does_nothing(fleet: 
 
 
 def test_adding_a_worker_restarts_no_other_process(fleet: Fleet, outputs: list[str]) -> None:
-    before = worker_pids(fleet)
+    before, others = worker_pids(fleet), other_pids(fleet)
     finish(fleet.run("-e", with_sync_workers(3)), outputs)
     after = worker_pids(fleet)
     assert set(after) - set(before) == {"matrix-synapse-worker@synapse1-sync-3.service"}
     assert before.items() <= after.items()
+    assert other_pids(fleet) == others
+
+
+def test_the_tasks_of_a_run_do_not_grow_with_the_workers(fleet: Fleet, outputs: list[str]) -> None:
+    three, five = (finish(fleet.run("--check", "-e", with_sync_workers(count)), outputs) for count in (3, 5))
+    assert three.changed == 0
+    assert five.changed > 0
+    assert three.executed == five.executed <= 90
 
 
 def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet: Fleet, outputs: list[str]) -> None:
@@ -126,7 +139,7 @@ def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet:
     settings["generic_workers"]["sync"]["cache_factor"] = 0.7
     before = worker_pids(fleet)
     fleet.shell("chmod a-x /usr/bin/systemctl")
-    cut_off = fleet.run("-e", json.dumps(settings), "--tags", "generic_workers")
+    cut_off = fleet.run("-e", json.dumps(settings), "--tags", "synapse")
     fleet.shell("chmod a+x /usr/bin/systemctl")
     assert cut_off.code != 0
     assert "global_factor: 0.7" in fleet.shell("cat /etc/matrix-synapse/workers/synapse1-sync-1.yaml")
@@ -135,6 +148,18 @@ def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet:
     after = worker_pids(fleet)
     restarted = {unit for unit in before if before[unit] != after[unit]}
     assert restarted == {f"matrix-synapse-worker@synapse1-sync-{index}.service" for index in (1, 2, 3)}
+
+
+def test_the_release_may_be_upgraded(fleet: Fleet, outputs: list[str]) -> None:
+    """Until here an older release ran."""
+    assert "1.152.1" in fleet.shell("readlink /opt/matrix-synapse/current")
+    fleet.set_variables(synapse_version="1.163.2")
+    finish(fleet.run("--diff", "-vvv", "-e", with_sync_workers(3)), outputs)
+    assert "1.163.2" in fleet.shell("readlink /opt/matrix-synapse/current")
+    assert len(worker_pids(fleet)) == 10
+    running = fleet.shell("for pid in $(pgrep -f synapse.app); do readlink /proc/$pid/exe; cat /proc/$pid/maps; done")
+    assert "1.163.2" in running
+    assert "1.152.1" not in running
 
 
 def test_a_removed_worker_leaves_nothing_behind(fleet: Fleet, outputs: list[str]) -> None:
