@@ -21,6 +21,7 @@ from typing import Any, Callable, Sequence
 
 _WIRE_PREFIX = "file_set:"
 _MODE = re.compile(r"[0-7]{4,5}\Z")
+_PARENT_MODE = 0o755
 
 OWNERSHIP: dict[str, Any] = {
     "owner": {"type": "str", "default": "root"},
@@ -129,7 +130,7 @@ class _Planner:
             return
         found = _lstat(path)
         if found is None:
-            if not self._parent_exists(path):
+            if not self._make_parents(path):
                 return
 
             def create() -> None:
@@ -215,7 +216,7 @@ class _Planner:
             )
             return False
         if mode is not None and not _MODE.match(mode):
-            self.problems.append(f'{path}: mode {mode!r} is not four octal digits in quotes, such as "0644"')
+            self.problems.append(f'{path}: mode {mode!r} is not four or five octal digits in quotes, such as "0644"')
             return False
         return True
 
@@ -224,6 +225,23 @@ class _Planner:
             self.problems.append(f"{path} is given twice, as a {self.made[path]} and as a {kind}: remove one of them")
             return False
         self.made[path] = kind
+        return True
+
+    def _make_parents(self, path: str) -> bool:
+        """Plan the directories above `path` that are missing."""
+        missing: list[str] = []
+        child, parent = path, os.path.dirname(path)
+        while self.made.get(parent) != "directory" and not os.path.isdir(parent):
+            found = _lstat(parent)
+            if found is not None or parent in self.made:
+                kind = self.made[parent] if found is None else _kind(found)
+                self.problems.append(f"{parent}, in which {child} belongs, is a {kind}: remove it or move it away")
+                return False
+            missing.insert(0, parent)
+            child, parent = parent, os.path.dirname(parent)
+        for parent in missing:
+            self.made[parent] = "directory"
+            self.changes.append(Change(parent, _note(f"+ directory {parent}\n"), _parent_maker(parent)))
         return True
 
     def _parent_exists(self, path: str) -> bool:
@@ -303,7 +321,8 @@ class _Attributes:
 def plan(params: dict[str, Any], check_mode: bool) -> list[Change]:
     """What has to be done on this host; raises FileSetError when it cannot be done. Changes nothing."""
     planner = _Planner(check_mode)
-    for directory in params["directories"]:
+    # Parents first: a missing one that is not listed is made for its first child.
+    for directory in sorted(params["directories"], key=lambda wanted: str(wanted["path"]).count("/")):
         planner.directory(directory["path"], directory["mode"], directory["owner"], directory["group"])
     for file in params["files"]:
         planner.file(file)
@@ -332,6 +351,16 @@ def report(changes: Sequence[Change]) -> dict[str, list[str]]:
         "rewritten_paths": [change.path for change in changes if not change.removed and not change.attributes_only],
         "removed_paths": [change.path for change in changes if change.removed],
     }
+
+
+def _parent_maker(path: str) -> Callable[[], None]:
+    def create() -> None:
+        os.mkdir(path, 0o700)
+        # Neither the umask nor a parent's set-gid bit decides.
+        os.chown(path, os.geteuid(), os.getegid())
+        os.chmod(path, _PARENT_MODE)
+
+    return create
 
 
 def _write(path: str, content: bytes, wanted: _Attributes) -> None:

@@ -18,7 +18,9 @@ description:
   - A file is replaced in one step, so that nobody reads half a file.
 options:
   directories:
-    description: Directories to create, parents first. They are there before the files are written.
+    description:
+      - Directories to create. They are there before the files are written.
+      - Parents that are missing are created with mode V(0755), and belong to the user who runs the module.
     type: list
     elements: dict
     default: []

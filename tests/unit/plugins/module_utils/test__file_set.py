@@ -270,9 +270,32 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_changed(tmp_path: Path
     assert [any(part in line for line in said) for part in ("is a directory", f"{tmp_path}/no, in which")] == [True] * 2
     assert any("not an absolute, plain path" in line for line in said)
     assert any(f"no owner '{NOBODY}' and no group '{NOBODY}'" in line for line in said)
-    assert any("mode '416' is not four octal digits" in line for line in said)
+    assert any("mode '416' is not four or five octal digits" in line for line in said)
     assert any("is given twice" in line for line in said)
     assert everything(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_missing_parents_of_a_directory_are_made(tmp_path: Path, check_mode: bool) -> None:
+    paths = [tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/c", tmp_path / "a/b/d"]
+    changed, _removed, _diffs = deploy(
+        check_mode, directories=[a_directory(paths[2], mode="0700"), a_directory(paths[3], mode="0700")]
+    )
+    assert changed == [str(path) for path in paths]
+    if not check_mode:
+        assert [mode(path) for path in paths] == ["0755", "0755", "0700", "0700"]
+
+
+def test_a_directory_that_is_listed_after_its_child_has_its_own_mode(tmp_path: Path) -> None:
+    deploy(directories=[a_directory(tmp_path / "a/b"), a_directory(tmp_path / "a", mode="0700")])
+    assert mode(tmp_path / "a") == "0700"
+
+
+def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    assert problems(directories=[a_directory(tmp_path / "a/b/c")]) == [
+        f"{tmp_path}/a, in which {tmp_path}/a/b belongs, is a regular file: remove it or move it away"
+    ]
 
 
 def test_two_hundred_files_go_in_one_call(tmp_path: Path) -> None:
