@@ -15,11 +15,17 @@ class UnitState:
 
     active: str = "inactive"
     enabled: bool = False
+    unread: bool = False
 
     @property
     def running(self) -> bool:
         """Whether its process is up."""
         return self.active in RUNNING
+
+    @property
+    def starting(self) -> bool:
+        """Whether a start of it is under way, or will be without our doing."""
+        return self.active == "activating"
 
     @property
     def alive(self) -> bool:
@@ -53,6 +59,18 @@ def staleness(
     if not changed:
         return None
     return "changed since its start: " + ", ".join(sorted(changed))
+
+
+def unread(states: Mapping[str, UnitState]) -> dict[str, str]:
+    """The reason for each unit with a process of which systemd has an older unit file than the one on disk.
+
+    Its fingerprint cannot tell: who starts it by hand records the new file, and runs it with the old one.
+    """
+    return {
+        unit: "systemd has not read its unit file anew"
+        for unit, state in states.items()
+        if state.alive and state.unread
+    }
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ def _make_way(starts: Sequence[Step], units: Sequence[str], stale: Mapping[str, 
 
 
 def parse_show(output: str) -> dict[str, UnitState]:
-    """Read `systemctl show --property=Id,ActiveState,UnitFileState` of several units."""
+    """Read `systemctl show --property=Id,ActiveState,UnitFileState,NeedDaemonReload` of several units."""
     states: dict[str, UnitState] = {}
     for block in output.split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -117,6 +135,7 @@ def parse_show(output: str) -> dict[str, UnitState]:
             states[values["Id"]] = UnitState(
                 active=values.get("ActiveState", "inactive"),
                 enabled=values.get("UnitFileState", "") in ("enabled", "enabled-runtime"),
+                unread=values.get("NeedDaemonReload", "no") == "yes",
             )
     return states
 
@@ -154,4 +173,5 @@ __all__ = (
     "parse_fingerprints",
     "parse_show",
     "staleness",
+    "unread",
 )

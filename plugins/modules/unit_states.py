@@ -12,9 +12,9 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Brings any number of systemd units to where they should be, with a handful of C(systemctl) calls.
   - A running unit is I(stale) when the fingerprint that it recorded at its start differs from the one of what is on
-    disk now. Restarts come from this, not from handlers. So a run that was cut off anywhere is finished by the next
-    one.
-  - A unit that is up and not stale is left alone.
+    disk now, or when systemd has not read its unit file since that was changed. Restarts come from this, not from
+    handlers. So a run that was cut off anywhere is finished by the next one.
+  - A unit that is up and not stale is left alone. A start that is under way is waited for, never cut off.
 options:
   units:
     description:
@@ -128,6 +128,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._unit_states imp
     parse_fingerprints,
     parse_show,
     staleness,
+    unread,
 )
 
 UNIT_DIR = Path("/etc/systemd/system")
@@ -147,7 +148,7 @@ class Systemd:
         """State of each unit, known to systemd or not."""
         if not units:
             return {}
-        return parse_show(self._read("show", "--property=Id,ActiveState,UnitFileState", "--", *units))
+        return parse_show(self._read("show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", "--", *units))
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Units that are loaded or enabled and match."""
@@ -179,7 +180,16 @@ class Systemd:
         if starts:
             # Lifts the limit on starts that a crash loop has run into
             self._do("reset-failed", *starts, check=False)
-            self._do("restart", *starts)
+        if units("start"):
+            # Not "restart", which would cut off a start that has just begun.
+            self._do("start", *units("start"))
+        if units("restart"):
+            self._do("restart", *units("restart"))
+
+    def wait_for(self, units: Sequence[str]) -> None:
+        """Wait until the starts that are under way are through, well or not. What comes after them is up to date."""
+        self._do("daemon-reload")
+        self._do("start", *units, check=False)
 
     def _read(self, *args: str) -> str:
         code, out, err = self._module.run_command([self._systemctl, *args], environ_update={"LC_ALL": "C"})
@@ -265,10 +275,17 @@ def main() -> None:
         keep = params["retire"]["keep"]
         retired = [unit for unit in systemd.matching(params["retire"]["patterns"]) if unit not in keep]
     instances = {**params["dependents"], **params["units"]}
-    states = systemd.states(sorted({*instances, *retired, *([params["target"]] if params["target"] else [])}))
+    names = sorted({*instances, *retired, *([params["target"]] if params["target"] else [])})
+    states = systemd.states(names)
+    not_read = unread(states)
+    starting = [unit for unit in sorted(params["units"]) if unit in states and states[unit].starting]
+    if starting and not module.check_mode:
+        # They may have begun with older files. Once they are up, it can be told, and they may be restarted.
+        systemd.wait_for(starting)
+        states = systemd.states(names)
     wanted = Wanted(sorted(params["units"]), sorted(params["dependents"]), retired, params["target"])
     running = {unit: name for unit, name in instances.items() if unit in states and states[unit].running}
-    steps = decide(wanted, states, stale_units(module, running))
+    steps = decide(wanted, states, {**not_read, **stale_units(module, running)})
     if not module.check_mode:
         systemd.carry_out(steps)
     result: dict[str, Any] = {

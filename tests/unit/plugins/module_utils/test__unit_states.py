@@ -12,6 +12,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._unit_states imp
     parse_fingerprints,
     parse_show,
     staleness,
+    unread,
 )
 
 UP = UnitState("active", enabled=True)
@@ -94,6 +95,15 @@ def test_a_process_is_stale_when_an_input_changed_came_or_went() -> None:
 
 def test_a_process_that_recorded_nothing_is_stale() -> None:
     assert staleness(None, STARTED_WITH) == "nothing tells what it was started with"
+
+
+def test_a_process_is_stale_when_systemd_has_an_older_unit_file() -> None:
+    text = "Id=a\nActiveState=active\nNeedDaemonReload=yes\n\nId=b\nActiveState=active\nNeedDaemonReload=no\n"
+    assert unread(parse_show(text)) == {"a": "systemd has not read its unit file anew"}
+
+
+def test_a_unit_without_process_is_not_stale() -> None:
+    assert unread({"a": UnitState("failed", unread=True)}) == {}
 
 
 def test_nothing_is_stale_when_the_present_cannot_be_told() -> None:
