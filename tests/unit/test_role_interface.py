@@ -55,6 +55,11 @@ def test_every_option_has_a_type_and_a_description(role: Path) -> None:
         assert spec["type"] != "list" or spec["elements"], name
 
 
+def test_every_variable_is_described(role: Path) -> None:
+    readme = (role / "README.md").read_text()
+    assert [name for name in options(role) if f"`{name}`" not in readme] == []
+
+
 def test_every_entry_point_has_tasks_and_a_description(role: Path) -> None:
     assert "main" in entry_points(role)
     for name, entry in entry_points(role).items():
