@@ -133,21 +133,30 @@ def test_the_tasks_of_a_run_do_not_grow_with_the_workers(fleet: Fleet, outputs: 
     assert three.executed == five.executed <= 90
 
 
-def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet: Fleet, outputs: list[str]) -> None:
-    """The files of three workers are written; then systemctl is not to be had, so that none is restarted."""
+def test_a_changed_setting_of_a_pool_restarts_that_pool_alone(fleet: Fleet, outputs: list[str]) -> None:
     settings = json.loads(with_sync_workers(3))
     settings["generic_workers"]["sync"]["cache_factor"] = 0.7
     before = worker_pids(fleet)
-    fleet.shell("chmod a-x /usr/bin/systemctl")
-    cut_off = fleet.run("-e", json.dumps(settings), "--tags", "synapse")
-    fleet.shell("chmod a+x /usr/bin/systemctl")
-    assert cut_off.code != 0
-    assert "global_factor: 0.7" in fleet.shell("cat /etc/matrix-synapse/workers/synapse1-sync-1.yaml")
-    assert worker_pids(fleet) == before
-    finish(fleet.run("-e", json.dumps(settings)), outputs)
+    finish(fleet.run("-e", json.dumps(settings), "--tags", "synapse"), outputs)
     after = worker_pids(fleet)
     restarted = {unit for unit in before if before[unit] != after[unit]}
     assert restarted == {f"matrix-synapse-worker@synapse1-sync-{index}.service" for index in (1, 2, 3)}
+
+
+def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet: Fleet, outputs: list[str]) -> None:
+    """The shared file is written; then systemctl is not to be had, so that nothing is restarted."""
+    settings = json.dumps({**json.loads(with_sync_workers(3)), "synapse_cp_max": 6})
+    before = worker_pids(fleet)
+    fleet.shell("chmod a-x /usr/bin/systemctl")
+    cut_off = fleet.run("-e", settings, "--tags", "synapse")
+    fleet.shell("chmod a+x /usr/bin/systemctl")
+    assert cut_off.code != 0
+    assert "cp_max: 6" in fleet.shell("cat /etc/matrix-synapse/homeserver.yaml")
+    assert worker_pids(fleet) == before
+    finish(fleet.run("-e", settings), outputs)
+    after = worker_pids(fleet)
+    assert after.keys() == before.keys()
+    assert not before.items() & after.items()
 
 
 def test_the_release_may_be_upgraded(fleet: Fleet, outputs: list[str]) -> None:
