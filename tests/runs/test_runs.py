@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.runs import ROOT, Fleet, Run
 
@@ -41,23 +42,10 @@ def other_pids(fleet: Fleet) -> str:
 
 def with_sync_workers(count: int) -> str:
     """Returns the extra variables of the example with another number of sync workers."""
-    pools = {
-        "reader": {"duties": ["client_reader", "federation_reader", "federation_inbound", "room", "login"]},
-        "sync": {"count": count, "duties": ["sync", "initial_sync", "sliding_sync"]},
-        "writer": {
-            "duties": [
-                "typing",
-                "to_device",
-                "account_data",
-                "presence",
-                "push_rules",
-                "receipts",
-                "device_lists",
-                "thread_subscriptions",
-            ]
-        },
-    }
-    return json.dumps({"generic_workers": pools})
+    example = ROOT / "inventories" / "single_host" / "group_vars" / "generic_workers.yml"
+    pools = yaml.safe_load(example.read_text())
+    pools["generic_workers"]["sync"]["count"] = count
+    return json.dumps(pools)
 
 
 def finish(run: Run, outputs: list[str]) -> Run:
