@@ -205,7 +205,7 @@ def test_the_built_collection_runs_from_anywhere(fleet: Fleet, tmp_path: Path) -
         check=True,
     )
     config = tmp_path / "ansible.cfg"
-    config.write_text("[ssh_connection]\npipelining = true\n")
+    config.write_text("")
     elsewhere = Fleet(
         inventory=fleet.inventory,
         host=fleet.host,
