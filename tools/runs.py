@@ -170,6 +170,8 @@ def disposable_fleet(
     state = ROOT / ".cache" / "runs" / machine
     shutil.rmtree(state, ignore_errors=True)
     (state / "host_vars").mkdir(parents=True)
+    # Only the variables beside it matter, but Ansible wants a file to parse.
+    (state / "hosts.yml").write_text("all: {}\n")
     reached = {
         "ansible_host": address,
         "ansible_user": "root",

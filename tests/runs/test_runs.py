@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -70,13 +71,6 @@ def test_a_wrong_inventory_is_refused_before_the_host_is_touched(fleet: Fleet) -
     assert not fleet.shell("ls -d /etc/matrix-synapse /etc/postgresql 2>/dev/null", check=False)
 
 
-def test_a_release_too_new_for_the_hosts_postgresql_is_refused(fleet: Fleet) -> None:
-    run = fleet.run("-e", "postgres_version=13")
-    assert run.code != 0
-    assert "it needs PostgreSQL 14, the host has 13" in run.output
-    assert run.changed == 0
-
-
 @pytest.mark.parametrize("task", KILLED_AT)
 def test_a_run_is_killed(fleet: Fleet, outputs: list[str], task: str) -> None:
     run = fleet.run_killed(task, "--diff", "-vvv")
@@ -95,6 +89,19 @@ def test_a_second_run_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
     run = finish(fleet.run("--diff", "-vvv"), outputs)
     assert run.changed == 0
     assert worker_pids(fleet) == before
+
+
+def test_a_cluster_too_old_for_the_release_is_refused(fleet: Fleet) -> None:
+    """The host has an older cluster too, as after an upgrade of Debian."""
+    cluster = "/etc/postgresql/13/main"
+    fleet.shell(
+        f"mkdir -p {cluster} && echo \"data_directory = '/var/lib/postgresql/13/main'\" > {cluster}/postgresql.conf"
+    )
+    run = fleet.run("-e", "postgres_version=13")
+    fleet.shell("rm -r /etc/postgresql/13")
+    assert run.code != 0
+    assert "it needs PostgreSQL 14, the host has 13" in run.output
+    assert run.changed == 0
 
 
 def test_check_mode_tells_what_adding_a_worker_would_do_and_does_nothing(fleet: Fleet, outputs: list[str]) -> None:
@@ -118,7 +125,8 @@ def test_the_tasks_of_a_run_do_not_grow_with_the_workers(fleet: Fleet, outputs: 
     three, five = (finish(fleet.run("--check", "-e", with_sync_workers(count)), outputs) for count in (3, 5))
     assert three.changed == 0
     assert five.changed > 0
-    assert three.executed == five.executed <= 90
+    assert three.tasks == five.tasks
+    assert three.executed <= 90
 
 
 def test_a_changed_setting_of_a_pool_restarts_that_pool_alone(fleet: Fleet, outputs: list[str]) -> None:
@@ -195,27 +203,25 @@ def test_no_secret_was_ever_in_the_output(fleet: Fleet, outputs: list[str]) -> N
 
 
 def test_the_built_collection_runs_from_anywhere(fleet: Fleet, tmp_path: Path) -> None:
-    galaxy = str(ROOT / ".venv" / "bin" / "ansible-galaxy")
-    subprocess.run([galaxy, "collection", "build", "--output-path", tmp_path], cwd=ROOT, check=True)
-    tarball = next(tmp_path.glob("baremetal-synapse-*.tar.gz"))
-    installed = tmp_path / "collections"
-    subprocess.run(
-        [galaxy, "collection", "install", "--no-deps", "--collections-path", installed, tarball],
-        cwd=tmp_path,
-        check=True,
-    )
     config = tmp_path / "ansible.cfg"
     config.write_text("")
+    installed = tmp_path / "collections"
+    settings = {
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(installed),
+    }
+    galaxy = [str(ROOT / ".venv" / "bin" / "ansible-galaxy"), "collection"]
+    environment = {**os.environ, **settings}
+    subprocess.run([*galaxy, "build", "--output-path", tmp_path, ROOT], cwd=tmp_path, env=environment, check=True)
+    tarball = next(tmp_path.glob("baremetal-synapse-*.tar.gz"))
+    subprocess.run([*galaxy, "install", tarball], cwd=tmp_path, env=environment, check=True)
     elsewhere = Fleet(
         inventory=fleet.inventory,
         host=fleet.host,
         machine=fleet.machine,
         override=fleet.override,
-        environment={
-            "ANSIBLE_CONFIG": str(config),
-            "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_COLLECTIONS_PATH": str(installed),
-        },
+        environment=settings,
     )
     run = elsewhere.run(directory=tmp_path)
     assert run.code == 0, run.output[-4000:]
