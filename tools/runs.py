@@ -20,8 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SITE = "baremetal.synapse.site"
 _KEYS = ROOT / ".cache" / "hosts" / "ssh"
-_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-_TASK = re.compile(r"^TASK \[", re.MULTILINE)
+_RECAP = re.compile(r"^\S+\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=\d+\s+failed=\d+\s+skipped=(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,17 @@ class Run:
     @property
     def executed(self) -> int:
         """Tasks executed on the host."""
-        return self._recap(2)
+        return self._recap(1)
 
     @property
     def changed(self) -> int:
         """Tasks that changed something."""
-        return self._recap(3)
+        return self._recap(2)
 
     @property
     def tasks(self) -> int:
-        """Tasks begun, skipped ones too."""
-        return len(_TASK.findall(self.output))
+        """Tasks that the host came to, skipped ones too."""
+        return self._recap(1) + self._recap(3)
 
     def _recap(self, group: int) -> int:
         match = _RECAP.search(self.output)

@@ -93,12 +93,12 @@ def test_a_second_run_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
 
 def test_a_cluster_too_old_for_the_release_is_refused(fleet: Fleet) -> None:
     """The host has an older cluster too, as after an upgrade of Debian."""
-    cluster = "/etc/postgresql/13/main"
+    config, data = "/etc/postgresql/13/main", "/var/lib/postgresql/13/main"
     fleet.shell(
-        f"mkdir -p {cluster} && echo \"data_directory = '/var/lib/postgresql/13/main'\" > {cluster}/postgresql.conf"
+        f"install -d -o postgres {config} {data} && echo \"data_directory = '{data}'\" > {config}/postgresql.conf"
     )
     run = fleet.run("-e", "postgres_version=13")
-    fleet.shell("rm -r /etc/postgresql/13")
+    fleet.shell("rm -r /etc/postgresql/13 /var/lib/postgresql/13")
     assert run.code != 0
     assert "it needs PostgreSQL 14, the host has 13" in run.output
     assert run.changed == 0
