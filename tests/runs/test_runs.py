@@ -123,7 +123,6 @@ def test_adding_a_worker_restarts_no_other_process(fleet: Fleet, outputs: list[s
 
 def test_the_tasks_of_a_run_do_not_grow_with_the_workers(fleet: Fleet, outputs: list[str]) -> None:
     three, five = (finish(fleet.run("--check", "-e", with_sync_workers(count)), outputs) for count in (3, 5))
-    assert three.changed == 0
     assert five.changed > 0
     assert three.tasks == five.tasks
     assert three.executed <= 90
