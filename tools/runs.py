@@ -148,7 +148,9 @@ class Fleet:
         return done.stdout
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **self.environment}
+        # The recap is read, so it must be plain text, also below molecule, which asks for colours.
+        plain = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
+        return {**os.environ, **plain, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **self.environment}
 
 
 @contextmanager
