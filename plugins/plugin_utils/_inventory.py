@@ -109,7 +109,9 @@ def _server_name(value: Any) -> Problem | None:
     return None
 
 
-def _matches(pattern: re.Pattern[str], reason: str, mend: str) -> Callable[[Any], Problem | None]:
+def matches(pattern: re.Pattern[str], reason: str, mend: str) -> Callable[[Any], Problem | None]:
+    """Returns a check that a value is a string of this form."""
+
     def check(value: Any) -> Problem | None:
         return None if isinstance(value, str) and pattern.fullmatch(value) else (reason, mend)
 
@@ -193,7 +195,7 @@ _ALL = (
         about="The host's part in the names of its workers; the inventory name if not set.",
         per_host=True,
         check=_optional(
-            _matches(
+            matches(
                 HOST_LABEL,
                 "it becomes part of worker names and of the URLs between processes",
                 "Use letters, digits, '-', '_' and '.' only.",
@@ -233,13 +235,13 @@ _ALL = (
     Input(
         name="synapse_public_baseurl",
         about="The URL that clients use; https://<server name>/ if not set.",
-        check=_optional(_matches(_URL, "it is a URL", "Write https://matrix.example.org/.")),
+        check=_optional(matches(_URL, "it is a URL", "Write https://matrix.example.org/.")),
     ),
     Input(
         name="synapse_max_upload_size",
         about="The largest upload, for Synapse and nginx alike.",
         default="50M",
-        check=_matches(_SIZE, "it is a size in bytes, or with K, M or G", "Write 50M."),
+        check=matches(_SIZE, "it is a size in bytes, or with K, M or G", "Write 50M."),
     ),
     Input(
         name="synapse_report_stats",
@@ -251,7 +253,7 @@ _ALL = (
         name="synapse_media_store_path",
         about="Where media are kept.",
         default=MEDIA_DIR,
-        check=_matches(
+        check=matches(
             re.compile(r"(?!/(home|root|tmp|run|var/tmp)(/|$))(/[A-Za-z0-9._-]+)+"),
             "it is an absolute path outside of /home, /root, /run and /tmp, which the units do not see",
             f"Write {MEDIA_DIR}, or a path below /srv.",

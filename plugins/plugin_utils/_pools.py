@@ -12,19 +12,12 @@ from . import _layout as layout
 from ._checks import check_extra_config
 from ._duties import DUTIES, MEDIA, Duty
 from ._errors import TopologyError, did_you_mean
-from ._inventory import Problem, is_whole_number
+from ._inventory import Problem, is_whole_number, matches
 from ._process import MAIN, MASTER, Process, Settings
 from ._releases import Release
 
 _POOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def _text(pattern: str, reason: str, mend: str) -> Callable[[Any], Problem | None]:
-    def check(value: Any) -> Problem | None:
-        return None if isinstance(value, str) and re.fullmatch(pattern, value) else (reason, mend)
-
-    return check
 
 
 def _connections(value: Any) -> Problem | None:
@@ -54,8 +47,10 @@ def _mapping(value: Any) -> Problem | None:
 
 
 _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
-    "memory_max": _text(r"[1-9][0-9]*(\.[0-9]+)?[KMGT%]|infinity", "it is a size as in MemoryMax=", "Write 2G."),
-    "cpu_quota": _text(r"[1-9][0-9]*%", "it is a share of one CPU as in CPUQuota=", "Write 150%."),
+    "memory_max": matches(
+        re.compile(r"[1-9][0-9]*(\.[0-9]+)?[KMGT%]|infinity"), "it is a size as in MemoryMax=", "Write 2G."
+    ),
+    "cpu_quota": matches(re.compile(r"[1-9][0-9]*%"), "it is a share of one CPU as in CPUQuota=", "Write 150%."),
     "cp_max": _connections,
     "cache_factor": _factor,
     "env": _environment,
