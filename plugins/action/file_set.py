@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of file_set: render the templates, then send everything in one call."""
+"""Controller's half of file_set: render the templates, then send everything in one call.
+
+With the variable `render_directory`, which playbooks/render.yml sets, everything is written below that directory
+instead, and the host is not contacted.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from ansible import constants as C  # noqa: N812  # its name everywhere in Ansible
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import ARGUMENT_SPEC, encode
+from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import (
+    ARGUMENT_SPEC,
+    FileSetError,
+    encode,
+    report,
+)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import Rendered, Wanted
 
 
 class ActionModule(ActionBase):
@@ -28,9 +40,7 @@ class ActionModule(ActionBase):
         files = [
             {
                 "path": path,
-                "content": encode(
-                    file["content"] if file["template"] is None else self._render(file, variables, task_vars)
-                ),
+                "content": file["content"] if file["template"] is None else self._render(file, variables, task_vars),
                 **{key: file[key] for key in ("mode", "owner", "group", "sensitive")},
             }
             for file in args["files"]
@@ -41,6 +51,15 @@ class ActionModule(ActionBase):
             for directory in args["directories"]
             for path, _variables in expand(directory)
         ]
+        if directory := task_vars.get("render_directory"):
+            wanted = [
+                *(Wanted(path=entry["path"], mode=entry["mode"]) for entry in directories),
+                *(wanted_file(entry) for entry in files),
+                *(Wanted(path=entry["path"], target=entry["target"]) for entry in args["links"]),
+            ]
+            result.update(write_tree(directory, wanted, check_mode=self._task.check_mode, diff=self._task.diff))
+            return result
+        files = [{**file, "content": encode(file["content"])} for file in files]
         module_args = {"directories": directories, "files": files, "links": args["links"], "purge": args["purge"]}
         result.update(self._execute_module("baremetal.synapse.file_set", module_args=module_args, task_vars=task_vars))
         return result
@@ -66,6 +85,28 @@ class ActionModule(ActionBase):
                 f"{file['path']}: template {file['template']!r} gives no text but a {type(text).__name__}"
             )
         return text
+
+
+def wanted_file(entry: dict[str, Any]) -> Wanted:
+    """A file of the module's arguments as a part of a tree."""
+    return Wanted(
+        path=entry["path"], content=entry["content"].encode(), mode=entry["mode"], sensitive=entry["sensitive"]
+    )
+
+
+def write_tree(directory: str, wanted: list[Wanted], *, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """Write what a host would get below `directory`; the result is that of the module."""
+    tree = Rendered(Path(directory), Path(C.DEFAULT_LOCAL_TMP))
+    try:
+        changes = tree.plan(wanted)
+        if not check_mode:
+            tree.apply(changes)
+    except FileSetError as exc:
+        raise AnsibleActionFail(str(exc)) from exc
+    result: dict[str, Any] = {"changed": bool(changes), **report(changes), "rendered_to": directory}
+    if diff:
+        result["diff"] = [change.diff for change in changes]
+    return result
 
 
 def check_modes(args: dict[str, Any]) -> None:

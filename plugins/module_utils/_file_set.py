@@ -101,6 +101,15 @@ def decode(wire: str) -> bytes:
     return zlib.decompress(base64.b64decode(wire[len(_WIRE_PREFIX) :]))
 
 
+def malformed(path: str, mode: str | None = None) -> str:
+    """What is wrong with the form of a path or mode; empty if nothing is."""
+    if not os.path.isabs(path) or os.path.normpath(path) != path:
+        return f"{path!r} is not an absolute, plain path: write it without '..', '//' and a '/' at the end"
+    if mode is not None and not _MODE.match(mode):
+        return f'{path}: mode {mode!r} is not four or five octal digits in quotes, such as "0644"'
+    return ""
+
+
 @dataclass(frozen=True)
 class Change:
     """One thing to do on the host."""
@@ -210,15 +219,10 @@ class _Planner:
     # -- helpers -------------------------------------------------------------------------------------------------------
 
     def _valid(self, path: str, mode: str | None = None) -> bool:
-        if not os.path.isabs(path) or os.path.normpath(path) != path:
-            self.problems.append(
-                f"{path!r} is not an absolute, plain path: write it without '..', '//' and a '/' at the end"
-            )
-            return False
-        if mode is not None and not _MODE.match(mode):
-            self.problems.append(f'{path}: mode {mode!r} is not four or five octal digits in quotes, such as "0644"')
-            return False
-        return True
+        problem = malformed(path, mode)
+        if problem:
+            self.problems.append(problem)
+        return not problem
 
     def _free(self, path: str, kind: str) -> bool:
         if path in self.made:
@@ -425,4 +429,4 @@ def _text(content: bytes) -> str:
         return "(binary content)\n"
 
 
-__all__ = ("ARGUMENT_SPEC", "Change", "FileSetError", "apply", "decode", "encode", "plan", "report")
+__all__ = ("ARGUMENT_SPEC", "Change", "FileSetError", "apply", "decode", "encode", "malformed", "plan", "report")

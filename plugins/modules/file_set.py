@@ -16,6 +16,9 @@ description:
   - Everything is looked at before anything is changed. When something is in the way, the task fails with all that is
     wrong, and the host is as it was.
   - A file is replaced in one step, so that nobody reads half a file.
+  - In a run of C(playbooks/render.yml), no host is contacted. The same directories, files and links are written below
+    C(render_to) on the controller instead, with the same bytes; owner and group are those of whoever renders, sensitive
+    files have mode V(0600), and O(purge) has no part in it.
 options:
   directories:
     description:
@@ -180,6 +183,11 @@ removed_paths:
   type: list
   elements: str
   sample: [/etc/matrix-synapse/workers/synapse1-sync-3.yaml]
+rendered_to:
+  description: The directory on the controller below which the paths are.
+  returned: when rendering
+  type: str
+  sample: /home/admin/rendered/synapse1
 """
 
 from typing import Any

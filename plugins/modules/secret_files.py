@@ -13,6 +13,8 @@ description:
   - Makes each secret that is not there yet, on the host itself. It never leaves the host and is never printed.
   - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
     order.
+  - In a run of C(playbooks/render.yml), no host is contacted and no secret is made. The files below C(render_to) hold
+    placeholders instead, which everybody knows. If such a placeholder is found on a host, it is refused.
 options:
   files:
     description: The secrets.
@@ -99,6 +101,11 @@ import string
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import (
+    ARGUMENT_SPEC,
+    LONGEST,
+    is_placeholder,
+)
 
 
 class SecretError(Exception):
@@ -139,12 +146,22 @@ def ensure(files: list[dict[str, Any]], owner: str, group: str, check_mode: bool
             )
         if found.st_size == 0:
             raise SecretError(f"{path} is empty: put the secret back, or remove the file to have a new one made")
+        if found.st_size <= LONGEST and is_placeholder(_content(path)):
+            raise SecretError(
+                f"{path} holds a placeholder of playbooks/render.yml, which is no secret: put the secret back, or "
+                "remove the file to have a new one made"
+            )
         if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (uid, gid, int(mode, 8)):
             changed.append(path)
             if not check_mode:
                 os.chown(path, uid, gid)
                 os.chmod(path, int(mode, 8))
     return created, changed
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def _ids(owner: str, group: str, check_mode: bool) -> tuple[int, int]:
@@ -183,25 +200,7 @@ def create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "no_log": False,
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "kind": {"type": "str", "required": True, "choices": ["token", "signing_key", "pgpass"]},
-                    "mode": {"type": "str", "default": "0400"},
-                    "name": {"type": "str"},
-                },
-            },
-            "owner": {"type": "str", "default": "root"},
-            "group": {"type": "str", "default": "root"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     try:
         created, changed = ensure(params["files"], params["owner"], params["group"], module.check_mode)

@@ -17,14 +17,14 @@ from .conftest import OPERATORS_SECRET
 
 # Spread over a first run; the next run gets past each of them.
 KILLED_AT = (
-    "Secrets | Generate what is missing",
+    "Secret files | Generate what is missing",
     "Install | Install PostgreSQL",
     "Database | Create the database",
     "Build | Install the packages of the release",
-    "Configure | Write the files that the processes share",
+    "Files | Write the files that the processes share",
     "Start the main process",
     "Start the workers",
-    "Configure | Write the draft",
+    "Files | Write the draft",
     "Configure | Test the draft",
 )
 

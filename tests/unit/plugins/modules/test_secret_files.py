@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import KINDS, placeholder
 from ansible_collections.baremetal.synapse.plugins.modules.secret_files import (
     SecretError,
     create,
@@ -69,6 +70,15 @@ def test_an_empty_file_is_refused_rather_than_filled(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="is empty: put the secret back"):
         ensure([secret(path, "signing_key")], ME, MINE, check_mode=False)
     assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_placeholder_of_a_rendered_tree_is_no_secret(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    path.write_text(placeholder(kind))
+    with pytest.raises(SecretError, match=r"/a holds a placeholder of playbooks/render.yml, which is no secret: put"):
+        ensure([secret(path, kind)], ME, MINE, check_mode=False)
+    assert path.read_text() == placeholder(kind)
 
 
 def test_a_link_in_the_place_of_a_secret_is_refused(tmp_path: Path) -> None:

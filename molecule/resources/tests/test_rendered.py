@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/render.yml renders what site.yml has deployed, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.deployment import Deployment
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+SOURCES = [f"--inventory={os.environ[name]}" for name in ("EXAMPLE_INVENTORY", "DISPOSABLE_INVENTORY")]
+SECRETS = "/etc/matrix-synapse/secrets"
+# A part of a file that is not ours alone.
+BLOCK = ".block"
+# Whatever of ours is there.
+OURS = (
+    "find /etc/matrix-synapse /etc/systemd/system /etc/nginx /etc/postgresql /etc/redis /etc/tmpfiles.d"
+    " /opt/matrix-synapse/requirements /usr/local/lib/matrix-synapse -type f -path '*matrix-synapse*'"
+    " 2>/dev/null || true"
+)
+
+
+def ansible(program: str, *arguments: str) -> None:
+    """Runs a program of Ansible on the scenario's inventories."""
+    done = subprocess.run(
+        [program, *SOURCES, *arguments],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        # Empty inventories of molecule's would come on top.
+        env={key: value for key, value in os.environ.items() if key != "ANSIBLE_INVENTORY"},
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.fixture(scope="module")
+def rendered(fleet: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of the host, rendered with what the host is."""
+    place = tmp_path_factory.mktemp("rendered")
+    name = fleet.topology.main.host
+    ansible("ansible", name, "--module-name=ansible.builtin.setup", f"--tree={place / 'facts'}")
+    facts: dict[str, Any] = json.loads((place / "facts" / name).read_text())["ansible_facts"]
+    variables = {
+        "render_to": str(place / "out"),
+        "render_debian_version": facts["ansible_distribution_major_version"],
+        "render_architecture": facts["ansible_architecture"],
+        "render_memory_mib": facts["ansible_memtotal_mb"],
+        "render_cpus": facts["ansible_processor_vcpus"],
+    }
+    ansible("ansible-playbook", "baremetal.synapse.render", f"--extra-vars={json.dumps(variables)}")
+    return place / "out" / name
+
+
+def listed(rendered: Path) -> dict[str, Path]:
+    """The rendered files and links, by their path on the host."""
+    return {
+        f"/{path.relative_to(rendered)}": path for path in rendered.rglob("*") if path.is_symlink() or path.is_file()
+    }
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_every_rendered_file_is_on_the_host_with_the_same_bytes(fleet: Deployment, rendered: Path) -> None:
+    files = {
+        path: file
+        for path, file in listed(rendered).items()
+        if not path.startswith(f"{SECRETS}/") and not path.endswith(BLOCK) and not file.is_symlink()
+    }
+    told = fleet.shell(f"sha256sum -- {shlex.join(files)} 2>&1 || true")
+    found = {path: value for value, _, path in (line.partition("  ") for line in told.splitlines())}
+    differing = [path for path, file in files.items() if found.get(path) != digest(file)]
+    assert differing == []
+
+
+def test_every_rendered_link_is_on_the_host(fleet: Deployment, rendered: Path) -> None:
+    links = {path: str(file.readlink()) for path, file in listed(rendered).items() if file.is_symlink()}
+    assert links
+    assert {path: fleet.shell(f"readlink {shlex.quote(path)}").strip() for path in links} == links
+
+
+def test_every_secret_has_a_placeholder_and_no_host_has_one(fleet: Deployment, rendered: Path) -> None:
+    secrets = set(fleet.shell(f"find {SECRETS} -type f").split())
+    assert {path for path in listed(rendered) if path.startswith(f"{SECRETS}/")} == secrets
+    assert fleet.shell(f"grep -rl PLACEHOLDER {SECRETS} || true") == ""
+
+
+def test_blocks_are_in_their_files(fleet: Deployment, rendered: Path) -> None:
+    blocks = {path: file for path, file in listed(rendered).items() if path.endswith(BLOCK)}
+    assert blocks
+    for path, file in blocks.items():
+        assert file.read_text() in fleet.shell(f"cat {shlex.quote(path.removesuffix(BLOCK))}")
+
+
+def test_nothing_of_ours_on_the_host_is_missing(fleet: Deployment, rendered: Path) -> None:
+    assert sorted(set(fleet.shell(OURS).split()) - set(listed(rendered))) == []

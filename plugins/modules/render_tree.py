@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Begin and end a run that renders the files of hosts; the work is done by the action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: render_tree
+short_description: Begin and end a run that renders the files of hosts
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Internal to C(playbooks/render.yml). Works on the controller alone, once for all hosts.
+  - Between the two steps, the tasks of M(baremetal.synapse.file_set) and M(baremetal.synapse.secret_files) write below
+    the directory what they would write on the hosts, if the variable C(render_directory) is C(DIRECTORY/HOST).
+  - C(DIRECTORY/.rendered) lists what was written. Only what is listed there is ever replaced or removed.
+options:
+  path:
+    description:
+      - The directory to render to. It must be empty, or not exist yet, or have been rendered to before.
+      - A relative path is relative to the directory in which C(ansible-playbook) was called.
+    type: raw
+    required: true
+  hosts:
+    description: All hosts of the fleet, also those that the run does not come to.
+    type: list
+    elements: str
+    required: true
+  step:
+    description:
+      - V(open) checks the directory, and changes nothing.
+      - V(close) removes what was rendered before and what the tasks of this run did not want again. Hosts that the run
+        did not come to (C(--limit)) keep their files; those of hosts that are not in O(hosts) go.
+    type: str
+    choices: [open, close]
+    required: true
+attributes:
+  check_mode:
+    description: Changes nothing and tells what would change.
+    support: full
+  diff_mode:
+    description: Tells what is removed.
+    support: full
+  platform:
+    description: The platforms that it is made for.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Open | Check the directory
+  baremetal.synapse.render_tree:
+    path: rendered
+    hosts: [synapse1]
+    step: open
+  run_once: true
+"""
+
+RETURN = r"""
+directory:
+  description: The directory, as an absolute path.
+  returned: success
+  type: str
+  sample: /home/admin/rendered
+placeholder:
+  description: What stands for a secret.
+  returned: success
+  type: str
+  sample: PLACEHOLDER
+changed_paths:
+  description: Files that were written to explain the directory, or would be.
+  returned: if O(step) is V(close)
+  type: list
+  elements: str
+  sample: [README]
+rewritten_paths:
+  description: The same as RV(changed_paths).
+  returned: if O(step) is V(close)
+  type: list
+  elements: str
+  sample: [README]
+removed_paths:
+  description: What was removed, or would be, as C(HOST:PATH).
+  returned: if O(step) is V(close)
+  type: list
+  elements: str
+  sample: ["synapse1:/etc/matrix-synapse/workers/synapse1-sync-3.yaml"]
+"""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""With the variable render_directory, the action plugins write a tree and never reach for a host."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible import constants as C  # noqa: N812  # its name everywhere in Ansible
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER, is_placeholder
+
+Act = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Act:
+    """Runs an action plugin for the host `a`, which cannot be reached."""
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "templates").mkdir()
+    monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path / "scratch"))
+
+    def run(
+        plugin: str, *, check: bool = False, diff: bool = False, render: bool = True, **args: Any
+    ) -> dict[str, Any]:
+        found = importlib.import_module(f"ansible_collections.baremetal.synapse.plugins.action.{plugin}").ActionModule
+        loader = DataLoader()
+        loader.set_basedir(str(tmp_path))
+        task = SimpleNamespace(
+            args=args,
+            async_val=0,
+            action=f"baremetal.synapse.{plugin}",
+            check_mode=check,
+            diff=diff,
+            get_search_path=lambda: [str(tmp_path)],
+        )
+        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
+        variables: dict[str, Any] = {"name": "fleet"}
+        if render:
+            variables["render_directory"] = str(tmp_path / "out" / "a")
+        action = found(
+            task=task,
+            connection=connection,
+            play_context=SimpleNamespace(),
+            loader=loader,
+            templar=Templar(loader=loader, variables=variables),
+            shared_loader_obj=None,
+        )
+
+        def execute(name: str, **_: Any) -> dict[str, Any]:
+            return {"executed": name}
+
+        monkeypatch.setattr(action, "_execute_module", execute)
+        result: dict[str, Any] = action.run(task_vars=variables)
+        return result
+
+    return run
+
+
+def test_templates_are_rendered_into_the_tree(act: Act, tmp_path: Path) -> None:
+    (tmp_path / "templates" / "x.j2").write_text(
+        trust_as_template("# {{ ansible_managed }}\n{{ name }} {{ item.id }}\n")
+    )
+    result = act(
+        "file_set",
+        files=[{"path": "/etc/{id}.yaml", "template": "x.j2", "for_each": [{"id": "one"}, {"id": "two"}]}],
+        purge=[{"directory": "/etc", "pattern": "*"}],
+    )
+    assert (tmp_path / "out/a/etc/two.yaml").read_text() == "# Ansible managed\nfleet two\n"
+    assert result == {
+        "changed": True,
+        "changed_paths": ["/etc", "/etc/one.yaml", "/etc/two.yaml"],
+        "rewritten_paths": ["/etc", "/etc/one.yaml", "/etc/two.yaml"],
+        "removed_paths": [],
+        "rendered_to": str(tmp_path / "out/a"),
+    }
+
+
+def test_a_second_run_reports_no_change(act: Act) -> None:
+    files = [{"path": "/etc/x", "content": "x"}]
+    assert act("file_set", files=files)["changed"] is True
+    assert act("file_set", files=files)["changed"] is False
+
+
+def test_check_mode_writes_nothing_and_tells(act: Act, tmp_path: Path) -> None:
+    result = act("file_set", files=[{"path": "/etc/x", "content": "x"}], check=True, diff=True)
+    assert result["changed"] is True
+    assert result["diff"][-1]["after"] == "x"
+    assert not (tmp_path / "out").exists()
+    assert act("secret_files", files=[{"path": "/s", "kind": "token"}], check=True)["changed"] is True
+    assert act("render_tree", path=str(tmp_path / "out"), hosts=["a"], step="close", check=True)["changed"] is True
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_problem_fails_the_task(act: Act) -> None:
+    with pytest.raises(AnsibleActionFail, match="is not an absolute, plain path"):
+        act("file_set", files=[{"path": "/etc//x", "content": "x"}])
+
+
+def test_without_the_variable_the_module_is_executed_on_the_host(act: Act, tmp_path: Path) -> None:
+    assert act("file_set", render=False)["executed"] == "baremetal.synapse.file_set"
+    assert act("secret_files", render=False)["executed"] == "baremetal.synapse.secret_files"
+    assert not (tmp_path / "out").exists()
+
+
+def test_secrets_are_placeholders_of_the_right_form(act: Act, tmp_path: Path) -> None:
+    kinds = ("token", "signing_key", "pgpass")
+    result = act("secret_files", diff=True, files=[{"path": f"/s/{kind}", "kind": kind} for kind in kinds])
+    assert [change["prepared"] for change in result["diff"][1:]] == [f"+ secret content of /s/{k}\n" for k in kinds]
+    texts = {kind: (tmp_path / "out/a/s" / kind).read_text() for kind in kinds}
+    assert all("PLACEHOLDER" in text and is_placeholder(text.encode()) for text in texts.values())
+    algorithm, version, seed = texts["signing_key"].split()
+    assert (algorithm, version[:2], len(seed)) == ("ed25519", "a_", 43)
+    assert texts["pgpass"].count(":") == 4
+    assert {(tmp_path / "out/a/s" / kind).stat().st_mode & 0o777 for kind in kinds} == {0o600}
+
+
+def test_a_run_begins_with_a_check_and_ends_with_removals(act: Act, tmp_path: Path) -> None:
+    root = str(tmp_path / "out")
+    opened = act("render_tree", path=root, hosts=["a"], step="open")
+    assert opened == {"changed": False, "directory": root, "placeholder": PLACEHOLDER}
+    act("file_set", files=[{"path": "/etc/x", "content": "x"}, {"path": "/etc/y", "content": "y"}])
+    assert act("render_tree", path=root, hosts=["a"], step="close")["changed_paths"] == ["README"]
+    for note in (tmp_path / "scratch").glob("*/*"):
+        note.unlink()
+    act("file_set", files=[{"path": "/etc/x", "content": "x"}])
+    ended = act("render_tree", path=root, hosts=["a"], step="close", diff=True)
+    assert ended["removed_paths"] == ["a:/etc/y"]
+    assert ended["diff"] == [{"prepared": "- a:/etc/y\n"}]
+    assert not (tmp_path / "out/a/etc/y").exists()
+
+
+def test_a_directory_of_somebody_else_fails_the_task(act: Act, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"files that render\.yml did not write"):
+        act("render_tree", path=str(tmp_path), hosts=["a"], step="open")
