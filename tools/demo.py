@@ -102,8 +102,8 @@ def prove() -> tuple[list[User], list[Served]]:
             print(f"    registered {client.user_id}")
         _talk(alice, bob)
         _exchange_media(alice, bob)
-    # nginx writes a request down when it has ended, which may be a moment after its answer arrived.
-    time.sleep(0.5)
+    # nginx writes down what has ended once a second.
+    time.sleep(1.5)
     lines = on_host(f"tail --bytes=+{before + 1} {ACCESS_LOG}").splitlines()
     return people, [Served.parse(line) for line in lines]
 

@@ -20,7 +20,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import D
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._presets import PRESETS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._routes import ROUTES
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import RULES, duty_of
 
 from tools.inventory import load_topology
 
@@ -59,7 +60,7 @@ def inputs() -> str:
 
 def duties() -> str:
     """Returns the table of all duties."""
-    routed = {route.duty for route in ROUTES}
+    routed = {duty_of(route) for route in registry().routes} | {rule.initial for rule in RULES}
     return table(
         ("duty", "what it does", "in", "how many", "nginx chooses", "without it", "since"),
         (

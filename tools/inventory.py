@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
@@ -13,13 +14,23 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory impor
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, parse_topology
 
 
-def load_topology_json(*sources: Path) -> str:
-    """Returns the fact ``topology_json`` of an inventory; later sources win, as with several ``-i``."""
+def load_variables(*sources: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]]:
+    """Returns the groups of an inventory and the variables of its hosts; later sources win, as with several ``-i``."""
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(source) for source in sources])
     variables = VariableManager(loader=loader, inventory=inventory)
     hostvars = {host.name: variables.get_vars(host=host) for host in inventory.get_hosts()}
-    return json.dumps(gather(inventory.get_groups_dict(), hostvars), sort_keys=True)
+    return inventory.get_groups_dict(), hostvars
+
+
+def load_inputs(*sources: Path) -> dict[str, Any]:
+    """Returns what the topology reads from an inventory."""
+    return gather(*load_variables(*sources))
+
+
+def load_topology_json(*sources: Path) -> str:
+    """Returns the fact ``topology_json`` of an inventory."""
+    return json.dumps(load_inputs(*sources), sort_keys=True)
 
 
 def load_topology(*sources: Path) -> Topology:

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._process import Process
-from ._proxy import serving_duty
-from ._routes import ROUTES
+from ._routing import in_use, serving_duty
 from ._topology import Topology, natural_key
 
 
@@ -17,7 +16,7 @@ def diagram(topology: Topology) -> str:
     lines = ["flowchart LR", "  clients([clients]) --> nginx", "  servers([other servers]) --> nginx"]
     for number, host in enumerate(sorted(topology.addresses, key=natural_key), start=1):
         lines += [f'  subgraph host{number}["{host}"]', *_host(topology, host, pools), "  end"]
-    serving = {serving_duty(topology, route) for route in ROUTES if route.serves(topology.release)}
+    serving = {serving_duty(topology, duty) for duty in in_use(topology)}
     proxied = [node for node, pool in pools.items() if serving.intersection(pool[0].duties)]
     lines += [f"  nginx --> {node}" for node in ("main", *proxied)]
     senders = [node for node, pool in pools.items() if "federation_sender" in pool[0].duties]

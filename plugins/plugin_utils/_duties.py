@@ -29,7 +29,10 @@ class Duty:
         stream: the key in ``stream_writers``, if it is the writer of a stream.
         resources: what its HTTP listener serves to nginx; empty if nginx sends it nothing.
         balance: how nginx chooses among several: ``user``, ``room``, ``source``, ``least_conn``, ``round_robin``.
-        fallback: duties whose pools serve its requests while no pool has this duty; main comes last by itself.
+        fallback: duties whose pools serve its requests while no pool has this duty, or while all of its workers are
+            away; main comes last by itself.
+        exclusive: while its workers are away nobody else can answer, main included: the writers whose streams Synapse
+            does not forward to (500), the media store (404), and single sign-on, whose sessions would be lost.
         since: the first Synapse release that has it.
     """
 
@@ -41,6 +44,7 @@ class Duty:
     resources: tuple[str, ...] = ()
     balance: str = "round_robin"
     fallback: tuple[str, ...] = ()
+    exclusive: bool = False
     since: Release = OLDEST
 
 
@@ -49,12 +53,12 @@ def _writer(name: str, about: str, **more: object) -> Duty:
 
 
 _ALL = (
-    _writer("typing", "writer of typing notifications, held in memory", single=True),
-    _writer("to_device", "writer of to-device messages", single=True),
+    _writer("typing", "writer of typing notifications, held in memory", single=True, exclusive=True),
+    _writer("to_device", "writer of to-device messages", single=True, exclusive=True),
     _writer("account_data", "writer of account data and tags", single=True, fallback=("client_reader",)),
     _writer("presence", "writer of presence", single=True, fallback=("client_reader",)),
-    _writer("push_rules", "writer of push rules", single=True),
-    _writer("receipts", "writers of receipts and read markers"),
+    _writer("push_rules", "writer of push rules", single=True, exclusive=True),
+    _writer("receipts", "writers of receipts and read markers", exclusive=True),
     _writer(
         "device_lists",
         "writers of device lists and keys",
@@ -62,13 +66,15 @@ _ALL = (
         fallback=("client_reader",),
         balance="least_conn",
     ),
-    _writer("thread_subscriptions", "writers of thread subscriptions", since=Release(1, 136)),
+    _writer("thread_subscriptions", "writers of thread subscriptions", since=Release(1, 136), exclusive=True),
     Duty(
         name="quarantined_media_changes",
         about="writers of media quarantine; the media workers themselves, added to them by itself",
         groups=(MEDIA,),
         stream="quarantined_media_changes",
         resources=("media", "client", "federation"),
+        fallback=("media",),
+        exclusive=True,
         since=Release(1, 152),
     ),
     Duty(
@@ -82,6 +88,7 @@ _ALL = (
         groups=(MEDIA,),
         resources=("media", "client", "federation"),
         balance="least_conn",
+        exclusive=True,
     ),
     Duty(
         name="media_background",
@@ -145,6 +152,7 @@ _ALL = (
         about="single sign-on; its sessions live in the memory of one process",
         single=True,
         resources=("client",),
+        exclusive=True,
     ),
     Duty(
         name="user_directory",

@@ -6,17 +6,24 @@ from __future__ import annotations
 from typing import Any
 
 from . import _layout as layout
+from ._registry import registry
+from ._rules import kept_on_main
 from ._topology import Topology
 
 
 def fleet(topology: Topology) -> dict[str, Any]:
-    """Returns server name, release and transport, who does what, and how PostgreSQL and Redis are reached."""
+    """Returns server name, release, routes, transport, who does what, and how PostgreSQL and Redis are reached."""
     options = topology.options
     redis_package = layout.REDIS_PACKAGES[options["redis_package"]]
     synapse_hosts = sorted({process.host for process in topology.processes})
     return {
         "server_name": topology.server_name,
         "release": str(topology.release),
+        "routes": {
+            "release": str(registry().known(topology.release)),
+            "known": registry().is_known(topology.release),
+            "kept_on_main": [{"path": path, "reason": reason} for path, reason in sorted(kept_on_main().items())],
+        },
         "transport": "unix" if topology.unix else "tcp",
         "hosts": list(topology.addresses),
         "main_host": topology.main.host,

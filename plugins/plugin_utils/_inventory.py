@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ._duties import BACKGROUND, DUTIES, GENERIC, MEDIA
@@ -150,6 +150,18 @@ def _address(value: Any) -> Problem | None:
         ip_address(value if isinstance(value, str) else "")
     except ValueError:
         return "it is an IP address, because PostgreSQL and the firewall admit hosts by address", "Write 10.0.0.11."
+    return None
+
+
+def _networks(value: Any) -> Problem | None:
+    mend = "Write a list of networks, such as [192.0.2.0/24, 2001:db8::/32]; one address is a network as well."
+    if not isinstance(value, list):
+        return "it is a list of networks", mend
+    for entry in value:
+        try:
+            ip_network(entry if isinstance(entry, str) else "", strict=False)
+        except ValueError:
+            return f"{entry!r} in it is no network, and nginx looks names up only when it starts", mend
     return None
 
 
@@ -300,6 +312,21 @@ _ALL = (
         about="Debian's package that serves Redis: redis-server, or valkey-server from Debian 13 on.",
         default="redis-server",
         check=_one_of(list(REDIS_PACKAGES)),
+    ),
+    # These two are defaults of the role nginx as well, whose templates print them.
+    Input(
+        name="nginx_admin_allowed",
+        about="Networks from which nginx lets the admin API be used, and the one of MAS; nobody if it is empty.",
+        default=[],
+        per_host=True,
+        check=_networks,
+    ),
+    Input(
+        name="nginx_trusted_proxies",
+        about="Networks of proxies in front of nginx, whose X-Forwarded-For tells the client's address.",
+        default=[],
+        per_host=True,
+        check=_networks,
     ),
 )
 

@@ -2,7 +2,8 @@
 """What nginx has to know: maps that choose an upstream by method and raw path, upstreams, and locations.
 
 nginx matches locations on the decoded, normalised path but forwards the raw one, and Synapse dispatches on the raw one.
-So everything here decides on ``$request_uri``.
+So everything here decides on ``$request_uri``: its first words name a table of a few patterns, which nginx evaluates
+only then, so a fleet with more routes or workers costs a request nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from urllib.parse import urlsplit
 from . import _layout as layout
 from ._duties import DUTIES
 from ._process import Process
-from ._routes import ROUTES, Route
+from ._routing import MAIN_UPSTREAM, Entry, in_use, serving_duty, stand_in, stand_in_duty, tables, upstream_of
 from ._synapse_config import public_baseurl
 from ._topology import Topology
 
-MAIN_UPSTREAM = "synapse_main"
+# Idle connections for each server of an upstream: a pool shares them, and a miss costs as much as a request.
 _KEEPALIVE = 32
 _BALANCE = {
     "user": "hash $synapse_user consistent",
@@ -28,79 +29,139 @@ _BALANCE = {
     "least_conn": "least_conn",
     "round_robin": None,
 }
+# A connection to a socket is refused at once, so nothing is gained by leaving a process out for a while.
+_SERVER_OPTIONS = {True: "max_fails=0", False: "max_fails=1 fail_timeout=5s"}
+_REFUSED = "refused"
 # A segment '.' or '..', however it is written, would let nginx and Synapse see different paths.
-_DOT_SEGMENT = r"~^[^?]*(?:/|%2[fF])(?:\.|%2[eE]){1,2}(?:/|%2[fF]|\?|$)"
-_PUBLIC = (
-    r"~^/_matrix/(?:client|federation|key|media|static|consent)(?:/|\?|$)",
-    r"~^/_synapse/(?:client|admin)/",
-    r"~^/\.well-known/(?:matrix|acme-challenge)/",
-    r"~^/(?:\?|$)",
+_DOT_SEGMENT = r"[^?]*(?:/|%2[fF])(?:\.|%2[eE]){1,2}(?:(?:/|%2[fF])[^?]*)?(?=\?|$)"
+# nginx tries these in turn. All of them note the raw path, without the query, which may hold a token.
+_FAMILIES = (
+    (_DOT_SEGMENT, _REFUSED, "walks out of a public path"),
+    (
+        r"/_matrix/client/(?:(?:api/v1|r0|v[0-9]+|unstable)/)?(?<synapse_word>[^/?]+)[^?]*",
+        "client/$synapse_word",
+        None,
+    ),
+    (r"/_matrix/(?<synapse_word>federation|key|media|saml2)/[^?]*", "$synapse_word", None),
+    (r"/_synapse/admin/(?:v[0-9]+/)?(?<synapse_word>[^/?]+)[^?]*", "admin/$synapse_word", None),
+    (r"/_synapse/client/(?<synapse_word>[^/?]+)[^?]*", "synapse/$synapse_word", None),
+    (r"/_synapse/(?<synapse_word>mas(?=/)|jwks(?=\?|$))[^?]*", "$synapse_word", None),
+    (r"/(?:(?:_matrix/(?:client|media|static|consent)|\.well-known)(?=/|\?|$)[^?]*)?(?=\?|$)", "others", None),
+    ("[^?]*", _REFUSED, "not public"),
 )
-
-
-def serving_duty(topology: Topology, route: Route) -> str | None:
-    """Returns the duty whose workers serve the route, None for the main process."""
-    candidates = (route.duty,) if route.writer_only else (route.duty, *DUTIES[route.duty].fallback)
-    return next((name for name in candidates if topology.with_duty(name)), None)
 
 
 def proxy_maps(topology: Topology) -> list[dict[str, Any]]:
     """Returns nginx's maps, in the order in which they build on each other."""
+    used = tables(topology)
+    initial = sorted({(entry.upstream, entry.initial) for table in used for entry in table.entries if entry.initial})
     return [
-        _map("$request_uri", "$synapse_path", "", [(r"~^(?<synapse_raw_path>[^?]*)", "$synapse_raw_path", None)]),
         _map(
+            "the raw path, which is what Synapse dispatches on, and its family: its first words, or what becomes of it",
             "$request_uri",
-            "$synapse_refused",
-            "1",
-            [
-                (_DOT_SEGMENT, "1", "walks out of a public path"),
-                *((pattern, "", None) for pattern in _PUBLIC),
-            ],
+            "$synapse_family",
+            _REFUSED,
+            [(f"~^(?<synapse_path>{pattern})", family, comment) for pattern, family, comment in _FAMILIES],
         ),
         _map(
+            "the room that a path names, for the pools that are balanced by it",
             "$synapse_path",
             "$synapse_room",
             "$remote_addr",
             [
                 (
-                    r"~^/_matrix/client/[^!]*?(?:!|%21)(?<synapse_room_id>[^:%/]+)",
+                    r"~^/_matrix/client/[^!%]*(?:%(?!21)[^!%]*)*(?:!|%21)(?<synapse_room_id>[^:%/]+)",
                     "$synapse_room_id",
                     "the same key for every encoding of a room id",
                 )
             ],
         ),
         _map(
-            "$http_authorization:$arg_access_token",
+            "the user, for the pools that are balanced by it",
+            "$http_authorization $arg_access_token",
             "$synapse_user",
-            "$http_authorization$arg_access_token",
+            "$remote_addr",
             [
                 (
                     r"~syt_(?<synapse_token_user>[A-Za-z0-9+/=]+)_",
                     "$synapse_token_user",
                     "Synapse's own tokens name it",
                 ),
-                ("~^:$", "$remote_addr", "no token"),
+                (
+                    r"~^[Bb]earer +(?<synapse_header_token>[^ ]+)",
+                    "$synapse_header_token",
+                    "another token is the same in the header and in the query",
+                ),
+                (r"~^[^ ]* *(?<synapse_query_token>[^ ]+)$", "$synapse_query_token", None),
             ],
         ),
-        _map("$request_method:$synapse_path", "$synapse_upstream", MAIN_UPSTREAM, _route_entries(topology)),
+        *(
+            _map(
+                "a sync without a token of where it was begins anew, and that takes longest",
+                "$arg_since",
+                _initial_variable(upstream),
+                upstream,
+                [("", first, None)],
+            )
+            for upstream, first in initial
+        ),
+        *(
+            _map(
+                f"{table.family}",
+                "$request_method $synapse_path",
+                _table_variable(table.family),
+                table.default,
+                [(_key(entry), _value(entry), None) for entry in table.entries],
+            )
+            for table in used
+            if table.entries
+        ),
+        _map(
+            "the table of a family, or where all of it goes; what has no table is for main",
+            "$synapse_family",
+            "$synapse_upstream",
+            MAIN_UPSTREAM,
+            [(table.family, _table_variable(table.family) if table.entries else table.default, None) for table in used],
+        ),
+        _map(
+            "who stands in while a whole pool is away; nobody for the writer of a stream, which others cannot replace",
+            "$synapse_upstream",
+            "$synapse_fallback",
+            "",
+            [
+                (upstream_of(duty), fallback, None)
+                for duty in in_use(topology)
+                if (fallback := stand_in(topology, duty)) is not None
+            ],
+        ),
+        _map(
+            "what must not be sent a second time: a POST that a process may have seen, and what has timed out there",
+            "$upstream_status $request_method $upstream_bytes_sent",
+            "$synapse_sent",
+            "",
+            [(r"~(?:504|POST|PATCH) .*[1-9]", "1", None)],
+        ),
     ]
 
 
 def proxy_upstreams(topology: Topology) -> list[dict[str, Any]]:
-    """Returns nginx's upstreams: main, and one for each duty that workers serve."""
+    """Returns nginx's upstreams: main, one for each duty that workers serve, and who stands in for them."""
     upstreams = [_upstream(topology, MAIN_UPSTREAM, "all that no worker serves", None, (topology.main,))]
-    seen: set[str] = set()
-    for route in ROUTES:
-        serving = serving_duty(topology, route)
-        if serving is None or route.duty in seen or not route.serves(topology.release):
-            continue
-        seen.add(route.duty)
-        duty = DUTIES[route.duty]
-        comment = duty.about if serving == duty.name else f"{duty.about}; no pool has it, so {serving} serves it"
-        workers = topology.with_duty(serving)
+    stand_ins: dict[str, dict[str, Any]] = {}
+    for name in in_use(topology):
+        duty = DUTIES[name]
+        serving = serving_duty(topology, name)
+        comment = duty.about if serving == name else f"{duty.about}; no pool has it, so {serving} serves it"
+        workers = topology.with_duty(serving or name)
         balance = _BALANCE[duty.balance] if len(workers) > 1 else None
-        upstreams.append(_upstream(topology, f"synapse_{duty.name}", comment, balance, workers))
-    return upstreams
+        upstreams.append(_upstream(topology, upstream_of(name), comment, balance, workers))
+        other = stand_in_duty(topology, name)
+        if other is not None and (fallback := stand_in(topology, name)) is not None:
+            comment = f"{other} and, while that is away too, main: they stand in for pools that are away"
+            stand_ins[fallback] = _upstream(
+                topology, fallback, comment, None, topology.with_duty(other), (topology.main,)
+            )
+    return [*upstreams, *stand_ins.values()]
 
 
 def proxy_locations(topology: Topology) -> list[dict[str, str]]:
@@ -110,6 +171,8 @@ def proxy_locations(topology: Topology) -> list[dict[str, str]]:
         {"match": "/_synapse/admin/", "kind": "admin", "upstream": "$synapse_upstream"},
         {"match": "/_matrix/", "kind": "proxy", "upstream": "$synapse_upstream"},
         {"match": "/_synapse/client/", "kind": "proxy", "upstream": "$synapse_upstream"},
+        {"match": "/_synapse/mas/", "kind": "admin", "upstream": "$synapse_upstream"},
+        {"match": "= /_synapse/jwks", "kind": "proxy", "upstream": "$synapse_upstream"},
         {"match": "= /", "kind": "proxy", "upstream": MAIN_UPSTREAM},
         {"match": "/", "kind": "refuse", "upstream": ""},
     ]
@@ -137,8 +200,11 @@ def _host_of(address: str) -> str:
     return re.sub(r":[0-9]+$", "", address)
 
 
-def _map(source: str, variable: str, default: str | None, entries: list[tuple[str, str, str | None]]) -> dict[str, Any]:
+def _map(
+    comment: str, source: str, variable: str, default: str, entries: list[tuple[str, str, str | None]]
+) -> dict[str, Any]:
     return {
+        "comment": comment,
         "source": source,
         "variable": variable,
         "default": default,
@@ -146,30 +212,46 @@ def _map(source: str, variable: str, default: str | None, entries: list[tuple[st
     }
 
 
-def _route_entries(topology: Topology) -> list[tuple[str, str, str | None]]:
-    entries: list[tuple[str, str, str | None]] = []
-    for route in ROUTES:
-        if route.serves(topology.release) and serving_duty(topology, route) is not None:
-            entries.append((f"~^(?:{_methods(route)}):{route.pattern}$", f"synapse_{route.duty}", None))
-    return entries
+def _table_variable(name: str) -> str:
+    return f"$synapse_{re.sub('[^a-z0-9]+', '_', name.lower())}"
 
 
-def _methods(route: Route) -> str:
-    methods = [*route.methods, "OPTIONS"]
-    if "GET" in methods:
-        methods.insert(methods.index("GET") + 1, "HEAD")
-    return "|".join(methods)
+def _initial_variable(upstream: str) -> str:
+    return f"${upstream}_or_initial"
+
+
+def _key(entry: Entry) -> str:
+    return f"~^(?:{'|'.join(entry.methods)}) {entry.regex}$"
+
+
+def _value(entry: Entry) -> str:
+    return entry.upstream if entry.initial is None else _initial_variable(entry.upstream)
 
 
 def _upstream(
-    topology: Topology, name: str, comment: str, balance: str | None, processes: tuple[Process, ...]
+    topology: Topology,
+    name: str,
+    comment: str,
+    balance: str | None,
+    processes: tuple[Process, ...],
+    backups: tuple[Process, ...] = (),
 ) -> dict[str, Any]:
+    options = _SERVER_OPTIONS[topology.unix]
     return {
         "name": name,
         "comment": comment,
         "balance": balance,
-        "keepalive": _KEEPALIVE,
-        "servers": [{"address": _address(topology, process), "process": process.name} for process in processes],
+        # Only this one needs to know what the other processes of nginx are doing.
+        "shared": balance == _BALANCE["least_conn"],
+        "keepalive": _KEEPALIVE * (len(processes) + len(backups)),
+        "servers": [
+            {
+                "address": _address(topology, process),
+                "process": process.name,
+                "options": f"{options} backup" if process in backups else options,
+            }
+            for process in (*processes, *backups)
+        ],
     }
 
 

@@ -22,10 +22,11 @@ class Release:
 
 
 OLDEST = Release(1, 130, 0)
-"""All secrets can be given as files from 1.126 on; the route data starts at 1.130."""
+"""The oldest release that is deployed: all secrets can be given as files from 1.126 on."""
 
 NEWEST = Release(1, 163, 2)
-"""The newest release whose routes and settings this collection knows; later patches of its minor are accepted."""
+"""The newest release whose routes and settings this collection knows. A newer one gets the routes of this one, and the
+run says so."""
 
 # Synapse's storage/engines/postgres.py and pyproject.toml at the named releases.
 _POSTGRES_MINIMUM = ((Release(1, 143), 14), (Release(1, 122), 13))
@@ -36,7 +37,7 @@ def parse_release(value: object, variable: str = "synapse_version") -> Release:
     """Reads a release as the operator writes it, ``1.163.2`` or ``"1.163.0"``.
 
     Raises:
-        TopologyError: it is not of this form, or outside of the supported range.
+        TopologyError: it is not of this form, or older than what is supported.
     """
     match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", value) if isinstance(value, str) else None
     if match is None:
@@ -47,12 +48,12 @@ def parse_release(value: object, variable: str = "synapse_version") -> Release:
             f'Write it as a string, for example {variable}: "{NEWEST}".',
         )
     release = Release(*(int(number) for number in match.groups()))
-    if release < OLDEST or (release.major, release.minor) > (NEWEST.major, NEWEST.minor):
+    if release < OLDEST:
         raise TopologyError(
             variable,
             value,
-            f"this collection supports Synapse {OLDEST} to {NEWEST.major}.{NEWEST.minor}",
-            f"Set {variable} to a release in that range, or update the collection.",
+            f"this collection deploys Synapse {OLDEST} and newer",
+            f"Set {variable} to such a release, for example {NEWEST}.",
         )
     return release
 

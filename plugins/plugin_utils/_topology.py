@@ -112,6 +112,9 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
     check_extra_config("synapse_extra_config", options["synapse_extra_config"])
     unix = _is_unix(options["synapse_transport"], hosts)
     addresses = {host: _address(hosts, host) for host in hosts}
+    for host in groups[NGINX_GROUP]:
+        for name in ("nginx_admin_allowed", "nginx_trusted_proxies"):
+            host_input(hosts, host, name)
 
     main = Process(
         name=MAIN,

@@ -65,6 +65,23 @@ with ThreadPoolExecutor(4) as pool:
     print(json.dumps(dict(pool.map(fetch, targets))))
 """
 
+_ASK = """
+import http.client, json, socket, sys
+path, port = sys.argv[1], int(sys.argv[2])
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        if not path:
+            return super().connect()
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+def ask(method, target, token):
+    connection = Connection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": "Bearer " + token, "X-Forwarded-Proto": "https"}
+    connection.request(method, target, None if method in ("GET", "DELETE") else "{}", headers)
+    return connection.getresponse().status
+print(json.dumps([ask(*request) for request in json.loads(sys.argv[3])]))
+"""
+
 _REGISTER = """
 import hashlib, hmac, http.client, json, socket, sys
 path, port, secret_path, users = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
@@ -185,12 +202,23 @@ class Deployment:
             for entry in json.loads(answer)
         ]
 
+    def ask_main(self, requests: Iterable[tuple[str, str, str]]) -> list[int]:
+        """Return what the main process itself answers to methods, targets and tokens, without nginx."""
+        where = health(self.topology, self.topology.main)
+        socket, port = where.get("socket", ""), str(where.get("port", 0))
+        return [int(status) for status in json.loads(self.python(_ASK, socket, port, json.dumps(list(requests))))]
+
     # Witnesses.
 
     def mark(self) -> None:
         """Forget the requests up to now."""
-        offset, now = self.shell(f"stat -c %s {ACCESS_LOG}; date +%s").split()
+        offset, now = self.shell(f"nginx -s reopen && sleep 0.3 && stat -c %s {ACCESS_LOG}; date +%s").split()
         self._log_offset, self._marked = int(offset), float(now)
+
+    @property
+    def marked(self) -> float:
+        """When the requests up to then were forgotten, in seconds of the host's clock."""
+        return self._marked
 
     def witnesses(self, requests: Iterable[tuple[str, str]], *, patience: float = 10) -> dict[tuple[str, str], Served]:
         """Return who served each request since the mark, by nginx's word and by the process' own.
@@ -220,7 +248,9 @@ class Deployment:
 
     def nginx_lines(self) -> list[Served]:
         """Return what nginx has logged since the mark."""
-        return [self._parse(line) for line in self.shell(f"tail -c +{self._log_offset + 1} {ACCESS_LOG}").splitlines()]
+        # It writes once a second, and when it is told to open its logs anew.
+        told = self.shell(f"nginx -s reopen && sleep 0.3 && tail -c +{self._log_offset + 1} {ACCESS_LOG}")
+        return [self._parse(line) for line in told.splitlines()]
 
     def _parse(self, line: str) -> Served:
         _, method, path, status, _, upstream, _, client = line.split("\t")

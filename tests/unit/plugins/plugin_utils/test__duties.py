@@ -18,6 +18,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 
 from tests.unit.fleets import names, one_host
+from tests.unit.nginx_maps import Proxy
 
 # Written down anew from Synapse's documentation, not taken from the table of the model.
 SINGLE_WRITERS = ("typing", "to_device", "account_data", "presence", "push_rules")
@@ -192,7 +193,7 @@ def test_media_workers_write_quarantine_only_where_synapse_knows_that_stream() -
     after = one_host(synapse_version="1.152.0", media_workers={"media": {}})
     assert stream_writers(before) == {}
     assert set(instance_map(before)) == {"main"}
-    assert upstream(before, "synapse_quarantined_media_changes") is None
+    assert Proxy(before).serve("POST", "/_synapse/admin/v1/quarantine_media/x").processes == {"synapse1-media-1"}
     assert stream_writers(after) == {"quarantined_media_changes": ["synapse1-media-1"]}
     assert upstream(after, "synapse_quarantined_media_changes") is not None
 

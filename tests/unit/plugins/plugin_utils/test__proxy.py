@@ -15,11 +15,12 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import (
     proxy_server,
     proxy_upstreams,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._routes import ROUTES
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import duty_of
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 
 from tests.unit.fleets import INVENTORIES, every_fleet, example, names, one_host
-from tests.unit.nginx_maps import Outcome, Proxy, as_python
+from tests.unit.nginx_maps import REMOTE, Outcome, Proxy, as_python
 
 FLEETS = every_fleet()
 EXAMPLES = {name: example(name) for name in INVENTORIES}
@@ -63,11 +64,13 @@ REQUESTS = [
     ("GET", f"{V3}/pushrules/global/override/x", "client_reader"),
     ("GET", THREAD, "client_reader"),
     # Synchronisation
-    ("GET", f"{V3}/sync", "sync"),
+    ("GET", f"{V3}/sync?since=s1_2", "sync"),
     ("GET", f"{V3}/sync?timeout=30000&since=s1_2", "sync"),
-    ("HEAD", f"{V3}/sync", "sync"),
-    ("OPTIONS", f"{V3}/sync", "sync"),
-    ("GET", "/_matrix/client/r0/sync", "sync"),
+    ("HEAD", f"{V3}/sync?since=s1_2", "sync"),
+    ("OPTIONS", f"{V3}/sync?since=s1_2", "sync"),
+    ("GET", "/_matrix/client/r0/sync?since=s1_2", "sync"),
+    ("GET", f"{V3}/sync", "initial_sync"),
+    ("GET", f"{V3}/sync?timeout=0&since=", "initial_sync"),
     ("GET", f"{V3}/events", "sync"),
     ("GET", f"{V3}/initialSync", "initial_sync"),
     ("GET", f"{V3}/rooms/{ROOM}/initialSync", "initial_sync"),
@@ -193,7 +196,8 @@ def test_the_table_of_pools_has_every_inventory() -> None:
 
 
 def test_the_table_of_requests_has_every_duty_that_gets_any() -> None:
-    assert {duty for _, _, duty in REQUESTS} == {route.duty for route in ROUTES} | {"main"}
+    newest = registry().of(registry().releases[-1])
+    assert {duty for _, _, duty in REQUESTS} == {duty_of(route) or "main" for route in newest} | {"initial_sync"}
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
@@ -227,7 +231,6 @@ def test_a_request_reaches_the_pool_that_is_for_it(inventory: str, method: str, 
         "/_synapse/%61dmin/v1/users",
         "/_matrix%2fclient/v3/sync",
         "//_matrix/client/v3/sync",
-        "/_synapse/mas/x",
         "/health",
         "/.well-known/matrix/support",
         "/_matrix/clientx",
@@ -258,6 +261,7 @@ def test_what_only_looks_like_walking_out_is_served(uri: str) -> None:
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_the_admin_api_is_for_those_that_are_allowed_even_where_a_worker_serves_it(inventory: str) -> None:
+    assert PROXIES[inventory].serve("GET", "/_synapse/mas/query_user").admin
     for path in ("/v1/server_version", "/v1/media/example.org/abc", f"/v1/rooms/{ROOM}", f"/v2/users/{USER}"):
         assert PROXIES[inventory].serve("GET", ADMIN + path).admin
     assert not PROXIES[inventory].serve("GET", f"{V3}/sync").admin
@@ -269,8 +273,12 @@ def test_every_upstream_that_is_named_exists_and_has_a_server(topology: Topology
     assert len(upstreams) == len(proxy_upstreams(topology))
     assert all(upstream["servers"] for upstream in upstreams.values())
     assert all(upstream["keepalive"] > 0 for upstream in upstreams.values())
-    (table,) = (entry for entry in proxy_maps(topology) if entry["variable"] == "$synapse_upstream")
-    named = {entry["value"] for entry in table["entries"]} | {table["default"]}
+    named = {
+        value
+        for table in proxy_maps(topology)
+        for value in (table["default"], *(entry["value"] for entry in table["entries"]))
+        if value.startswith("synapse_")
+    }
     named |= {entry["upstream"] for entry in proxy_locations(topology) if not entry["upstream"].startswith("$")} - {""}
     assert named <= set(upstreams)
     assert set(upstreams) <= named | {"synapse_main"}
@@ -302,8 +310,11 @@ def test_every_server_has_the_resources_for_what_it_is_sent(topology: Topology) 
 def test_every_key_of_a_map_is_a_regular_expression_bound_at_its_begin(topology: Topology) -> None:
     for table in proxy_maps(topology):
         for entry in table["entries"]:
+            if not entry["key"].startswith("~"):
+                assert table["source"] in ("$synapse_family", "$synapse_upstream", "$arg_since")
+                continue
             pattern = as_python(entry["key"])
-            assert pattern.pattern.startswith("^") or table["variable"] == "$synapse_user"
+            assert pattern.pattern.startswith("^") or table["variable"] in ("$synapse_user", "$synapse_sent")
             assert '"' not in entry["key"] + entry["value"]
             # Between quotes nginx reads these itself, before the regular expression is compiled.
             assert not re.search(r"\\[trn\\'\"]", entry["key"])
@@ -327,7 +338,7 @@ def test_balance_is_given_only_where_there_is_a_choice(topology: Topology) -> No
         ("!abc%3aexample.org", "abc"),
         ("!v12room", "v12room"),
         ("%21v12room", "v12room"),
-        ("%23alias%3Aexample.org", "$remote_addr"),
+        ("%23alias%3Aexample.org", REMOTE),
     ],
 )
 def test_a_room_has_the_same_key_in_every_encoding(room: str, key: str) -> None:
@@ -339,31 +350,31 @@ def test_a_room_has_the_same_key_in_every_encoding(room: str, key: str) -> None:
     [
         ("Bearer syt_YWxpY2U_abcdefghijklmnopqrst_1a2b3c", "", "YWxpY2U"),
         ("", "syt_YWxpY2U_zyxwvutsrqponmlkjihg_0z9y8x", "YWxpY2U"),
-        ("Bearer mat_opaque", "", "$http_authorization$arg_access_token"),
-        ("", "", "$remote_addr"),
+        ("Bearer mat_opaque", "", "mat_opaque"),
+        ("", "mat_opaque", "mat_opaque"),
+        ("", "", REMOTE),
     ],
 )
 def test_a_user_has_the_same_key_with_every_token(authorization: str, argument: str, key: str) -> None:
-    assert PROXIES["full"].serve("GET", f"{V3}/sync", authorization, argument).user == key
+    path = f"{V3}/sync?since=s1" + (f"&access_token={argument}" if argument else "")
+    assert PROXIES["full"].serve("GET", path, authorization).user == key
 
 
 @pytest.mark.parametrize(
-    ("release", "path", "before", "after"),
+    ("release", "method", "path"),
     [
-        ("1.135.0", f"{V3}/devices", "synapse_client_reader", "synapse_device_lists"),
-        ("1.153.0", f"/_matrix/client/v1/room_summary/{ROOM}", "synapse_main", "synapse_room"),
-        ("1.145.0", f"{ADMIN}/v2/users/{USER}", "synapse_main", "synapse_client_reader"),
+        ("1.135.0", "DELETE", f"{V3}/devices/ABC"),
+        ("1.153.0", "GET", f"/_matrix/client/v1/room_summary/{ROOM}"),
+        ("1.145.0", "GET", f"{ADMIN}/v2/users/{USER}"),
     ],
 )
-def test_a_route_moves_to_workers_with_the_release_that_lets_it(
-    release: str, path: str, before: str, after: str
-) -> None:
+def test_a_route_moves_to_workers_with_the_release_that_lets_it(release: str, method: str, path: str) -> None:
     major, minor, _ = release.split(".")
     pools: dict[str, Any] = {"generic_workers": {"reader": {"duties": ["client_reader", "room"]}}}
     old = Proxy(one_host(synapse_version=f"{major}.{int(minor) - 1}.0", **pools))
     new = Proxy(one_host(synapse_version=release, **pools))
-    assert old.serve("GET", path).upstream == before
-    assert new.serve("GET", path).upstream == after
+    assert old.serve(method, path).processes == {"main"}
+    assert new.serve(method, path).processes == {"synapse1-reader-1"}
 
 
 def test_a_duty_without_a_pool_is_served_by_its_fallback_and_then_by_main() -> None:

@@ -170,19 +170,40 @@ def test_a_release_that_is_none_among_them_the_floats_that_yaml_makes(version: o
     )
 
 
-@pytest.mark.parametrize("version", ["1.129.9", "1.84.0", "0.99.0", "1.164.0", "2.0.0", "1.999.0"])
-def test_a_release_outside_of_the_supported_range(version: str) -> None:
+@pytest.mark.parametrize("version", ["1.129.9", "1.84.0", "0.99.0"])
+def test_a_release_that_is_too_old(version: str) -> None:
     refused(
         "synapse_version",
         version,
-        "supports Synapse 1.130.0 to 1.163",
-        "Set synapse_version to a release in that range, or update the collection.",
+        "deploys Synapse 1.130.0 and newer",
+        "Set synapse_version to such a release, for example 1.163.2.",
         synapse_version=version,
     )
 
 
-@pytest.mark.parametrize("version", ["1.130.0", "1.163.0", "1.163.9"])
-def test_the_ends_of_the_range_are_supported(version: str) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("nginx_admin_allowed", "192.0.2.0/24"),
+        ("nginx_admin_allowed", ["admin.example.org"]),
+        ("nginx_admin_allowed", ["192.0.2.0/33"]),
+        ("nginx_admin_allowed", [{"network": "192.0.2.0/24"}]),
+        ("nginx_admin_allowed", ["all"]),
+        ("nginx_trusted_proxies", ["proxy.example.org"]),
+        ("nginx_trusted_proxies", ["192.0.2.1", "300.0.2.1"]),
+        ("nginx_trusted_proxies", None),
+    ],
+)
+def test_what_is_no_list_of_networks(variable: str, value: object) -> None:
+    refused(variable, value, "network", "Write a list of networks", "synapse1", **{variable: value})
+
+
+def test_networks_and_addresses_of_both_kinds_are_taken() -> None:
+    one_host(nginx_admin_allowed=["192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "::1"], nginx_trusted_proxies=[])
+
+
+@pytest.mark.parametrize("version", ["1.130.0", "1.163.0", "1.163.9", "1.999.0"])
+def test_the_oldest_and_newer_releases_are_supported(version: str) -> None:
     assert str(parse_release(version)) == version
 
 
