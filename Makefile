@@ -2,13 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-light demo demo-down test test-unit lint molecule requirements clean lock
+.PHONY: help setup setup-light demo demo-down test test-unit test-proxy lint molecule requirements clean lock routes \
+  routes-check conformance benchmark-routing
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install Debian packages and the virtual environment (done by the other targets as needed)
 	@tools/setup
@@ -22,10 +23,13 @@ demo: setup ## Boot a disposable host, deploy a homeserver with workers on it, a
 demo-down: ## End the demo
 	@python3 -m tools.demo down
 
-test: lint test-unit molecule ## Run everything
+test: lint test-unit routes-check test-proxy molecule ## Run everything
 
 test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 	@pytest $(PYTEST_ARGS)
+
+test-proxy: setup ## Test the rendered files with a real nginx and with Synapse itself (PYTEST_ARGS= are passed on)
+	@pytest tests/proxy tests/render $(PYTEST_ARGS)
 
 lint: setup-light ## Run all linters
 	@tools/lint
@@ -40,6 +44,18 @@ clean: ## End all disposable hosts of this checkout and remove everything that w
 	@if [ "$$(id -u)" = 0 ] && command -v nft >/dev/null; then python3 -m tools.hosts down --all; fi
 	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.tar.gz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+routes: setup-light ## Read what a Synapse release serves, and tell what is new: make routes RELEASE=1.163.2
+	@python -m tools.routes add $(RELEASE)
+
+routes-check: setup-light ## Read the newest release again, and compare
+	@python -m tools.routes check
+
+conformance: setup ## Print where every request of every release goes in every example inventory (ARGS="full --left")
+	@python -m tools.conformance $(ARGS)
+
+benchmark-routing: setup ## Measure what nginx costs for each request (ARGS=--write puts the table into the README)
+	@python -m benchmarks.routing $(ARGS)
 
 lock: setup-light ## Lock the packages of a Synapse release: make lock RELEASE=1.163.2
 	@python tools/lock_release.py $(RELEASE)

@@ -19,8 +19,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._diagram import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES, WORKER_GROUPS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._presets import PRESETS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import RULES, duty_of
 
 from tools.inventory import load_topology

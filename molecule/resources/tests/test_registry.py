@@ -146,7 +146,7 @@ def test_such_a_complaint_would_be_seen(sent: list[Sent], fleet: Deployment) -> 
     assert until(lambda: _complaints(fleet))
 
 
-def test_all_that_serve_any_were_met(sent: list[Sent], fleet: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answers_are_of_all_kinds(sent: list[Sent], capsys: pytest.CaptureFixture[str]) -> None:
     """The table of answers."""
     met = Counter(f"{request.answer.status_code // 100}xx" for request in sent)
     with capsys.disabled():

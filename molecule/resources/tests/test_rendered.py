@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.deployment import Deployment
+from tests.support.playbooks import ansible
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-SOURCES = [f"--inventory={os.environ[name]}" for name in ("EXAMPLE_INVENTORY", "DISPOSABLE_INVENTORY")]
 SECRETS = "/etc/matrix-synapse/secrets"
 # A part of a file that is not ours alone.
 BLOCK = ".block"
@@ -28,19 +25,10 @@ OURS = (
 )
 
 
-def ansible(program: str, *arguments: str) -> None:
+def done(program: str, *arguments: str) -> None:
     """Runs a program of Ansible on the scenario's inventories."""
-    done = subprocess.run(
-        [program, *SOURCES, *arguments],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        # Empty inventories of molecule's would come on top.
-        env={key: value for key, value in os.environ.items() if key != "ANSIBLE_INVENTORY"},
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    run = ansible(program, *arguments)
+    assert run.returncode == 0, run.stdout[-3000:]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +36,7 @@ def rendered(fleet: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The tree of the host, rendered with what the host is."""
     place = tmp_path_factory.mktemp("rendered")
     name = fleet.topology.main.host
-    ansible("ansible", name, "--module-name=ansible.builtin.setup", f"--tree={place / 'facts'}")
+    done("ansible", name, "--module-name=ansible.builtin.setup", f"--tree={place / 'facts'}")
     facts: dict[str, Any] = json.loads((place / "facts" / name).read_text())["ansible_facts"]
     variables = {
         "render_to": str(place / "out"),
@@ -57,7 +45,7 @@ def rendered(fleet: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "render_memory_mib": facts["ansible_memtotal_mb"],
         "render_cpus": facts["ansible_processor_vcpus"],
     }
-    ansible("ansible-playbook", "baremetal.synapse.render", f"--extra-vars={json.dumps(variables)}")
+    done("ansible-playbook", "baremetal.synapse.render", f"--extra-vars={json.dumps(variables)}")
     return place / "out" / name
 
 

@@ -144,7 +144,8 @@ CASES = (
     _case("room", "POST", f"{C}/rooms/{{room}}/invite", {"user_id": "@{new}:{server}"}),
     _case("room", "POST", f"{C}/rooms/{{room}}/join", {}),
     _case("room", "POST", f"{C}/join/{{room}}", {}),
-    _case("sync", "GET", f"{C}/sync?timeout=0"),
+    _case("sync", "GET", f"{C}/sync?timeout=0&since={{since}}"),
+    _case("initial_sync", "GET", "/_matrix/client/r0/sync?timeout=0"),
     _case("sync", "GET", f"{C}/events?timeout=0"),
     _case("initial_sync", "GET", f"{C}/initialSync?limit=1"),
     _case("initial_sync", "GET", f"{C}/rooms/{{room}}/initialSync"),
@@ -222,6 +223,7 @@ def world(fleet: Deployment, new_user: Callable[..., Client]) -> World:
         "device": encoded(alice.account.device_id),
         "room": encoded(room),
         "event": encoded(event),
+        "since": encoded(alice.sync()["next_batch"]),
         "rule": rule,
         "media": alice.upload(secrets.token_bytes(8), "text/plain").removeprefix("mxc://"),
         "picture": alice.upload(PNG + secrets.token_bytes(8), "image/png").removeprefix("mxc://"),
@@ -271,7 +273,7 @@ def test_request_is_served_by_its_process(case: Case, outcomes: dict[Case, Outco
     ("method", "path", "duty"),
     [
         ("HEAD", "/_matrix/client/versions", "client_reader"),
-        ("OPTIONS", f"{C}/sync", "sync"),
+        ("OPTIONS", f"{C}/sync?since=s1", "sync"),
         ("OPTIONS", "/_matrix/media/v3/upload", "media"),
         ("OPTIONS", f"{C}/rooms/!x:y/typing/@x:y", "typing"),
     ],
@@ -329,7 +331,7 @@ def test_users_are_spread(world: World, fleet: Deployment) -> None:
     for number in range(24):
         name = base64.b64encode(f"spread{number}".encode()).decode().rstrip("=")
         headers = {"Authorization": f"Bearer syt_{name}_abcdefghij_0abcde"}
-        answer = world.clients["nobody"].request("GET", f"{C}/sync", headers=headers)
+        answer = world.clients["nobody"].request("GET", f"{C}/sync?since=s1", headers=headers)
         assert answer.status_code == 401
 
     assert {line.process for line in fleet.nginx_lines()} == holders(fleet.topology, "sync")

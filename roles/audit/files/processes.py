@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints what the Synapse processes of this host are configured to serve, as JSON, without any secret.
 
-Runs with the Python of Synapse's release, which has yaml. Arguments: homeserver.yaml, main.yaml, the directory of workers.
+Runs with the Python of Synapse's release, which has yaml. Arguments: homeserver.yaml, main.yaml, the directory of the
+workers' files.
 """
 
 from __future__ import annotations
