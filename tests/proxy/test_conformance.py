@@ -44,5 +44,5 @@ def test_full_leaves_nothing_on_main_without_a_reason(
 def test_workers_get_most_requests(inventory: str, verdicts: dict[tuple[str, Release], Verdict]) -> None:
     """The verdicts are about requests that really went to many processes."""
     served = verdicts[inventory, RELEASES[-1]].per_process
-    assert len(served) > 3
+    assert len(served) > 2
     assert served["main"] < served.total() / 2
