@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Protocol, Sequence, Set, Tuple
-from urllib.parse import unquote
 
-from ._path_template import regex_of, sample, variable_parts, without_variable_parts
+from ._path_template import regex_of, sample, variable_parts
 from ._replay import HTTPS, Recorded, Request, directives
 
 MAIN = "main"
@@ -26,6 +26,8 @@ _WELL_KNOWN = "/.well-known/"
 _CLOSED = re.compile(r"/health(?:[/{]|$)")
 _TOKEN = "syt_dXNlcg_abcdefghij_0abcde"  # noqa: S105  # of nobody
 _SPREAD = 24
+# Of documentation (RFC 5737): nobody's own network.
+_STRANGERS = ("203.0.113.9", "198.51.100.9", "192.0.2.9")
 
 # How ids may be written: as they are, with each special character encoded, with a slash in them, and without a server.
 _WRITTEN: Tuple[Dict[str, str], ...] = (
@@ -127,13 +129,11 @@ class Case:
         request: what is sent.
         path: the template of its route.
         everything_on: the settings under which it is judged.
-        room: the room that it names, if its path is one of rooms.
     """
 
     request: Request
     path: str
     everything_on: bool
-    room: Optional[str] = None
 
 
 class Registry:
@@ -176,6 +176,15 @@ class Registry:
         """Returns whether a route is there with all optional settings on, or off."""
         return route.is_there(everything_on, self._mas)
 
+    def is_ever_there(self, route: _Served) -> bool:
+        """Returns whether a route is there with some settings."""
+        return self.is_there(route, False) or self.is_there(route, True)
+
+    def samples(self) -> List[str]:
+        """Returns a raw path for each route and version."""
+        there = [route for route in self.routes if self.is_ever_there(route)]
+        return [sample(path) for route in there for path in expand(route.path)]
+
     def cases(self) -> List[Case]:
         """Returns a request for each route, method, version and way to write an id."""
         found: Dict[Tuple[str, str, bool], Case] = {}
@@ -185,10 +194,9 @@ class Registry:
                 continue
             for template in expand(route.path):
                 for path in [] if _CLOSED.match(template) else _raw_paths(template):
-                    room = _room_of(template, path)
                     for method in _methods(route.methods):
                         request = Request(method, path, (("Authorization", f"Bearer {_TOKEN}"),))
-                        case = Case(request, route.path, everything_on, room)
+                        case = Case(request, route.path, everything_on)
                         found.setdefault((method, path, everything_on), case)
         return list(found.values())
 
@@ -289,24 +297,13 @@ class Fleet:
         self._upstreams = upstreams_of(http_conf)
         for address in set(replay.servers) - set(self.members):
             verdict.leaks.append(f"nginx names {address}, which is no HTTP listener of this fleet")
-        inside = _allowed_source(site_conf)
+        inside, outside = _sources(site_conf)
         cases = [case for case in self.registry.cases() if inside or not _INTERNAL.match(case.request.path)]
         requests = [_from(case.request, inside) for case in cases]
-        verdict.requests = len(requests) + len(LEAKS)
-        homes: Dict[Tuple[str, str], Set[str]] = {}
         for case, recorded in zip(cases, replay.send(requests)):
             self._judge_case(verdict, case, recorded)
-            if case.room is not None and recorded.tried and not self._is_write(case):
-                pool = self._pool(recorded.tried[0])
-                homes.setdefault((case.room, pool), set()).add(recorded.tried[0])
-        verdict.broken_affinities += [
-            f"room {room} met {', '.join(sorted(self._name(address) for address in addresses))}"
-            for (room, _), addresses in sorted(homes.items())
-            if len(addresses) > 1
-        ]
-        for path, recorded in zip(LEAKS, replay.send([_from(Request("GET", path), inside) for path in LEAKS])):
-            if recorded.tried:
-                verdict.leaks.append(f"GET {path} reached {self._name(recorded.tried[0])}")
+        self._judge_leaks(verdict, replay, inside, outside)
+        self._judge_rooms(verdict, replay)
         self._judge_users(verdict, replay)
         self._judge_sources(verdict, replay)
         self._judge_sessions(verdict, replay, inside)
@@ -321,15 +318,53 @@ class Fleet:
         names = [name for name, addresses in self._upstreams.items() if address in addresses]
         return min(names, key=lambda name: (len(self._upstreams[name]), name), default=address)
 
-    def _is_write(self, case: Case) -> bool:
-        return any(route.writes for route in self.registry.matching(case.request.path.partition("?")[0]))
+    def _judge_leaks(self, verdict: Verdict, replay: Sender, inside: Optional[str], outside: Optional[str]) -> None:
+        """What nobody may ask for, and what only some may, asked by one who may not."""
+        internal = sorted({path for path in self.registry.samples() if _INTERNAL.match(path)})
+        requests = [_from(Request("GET", path), inside) for path in LEAKS]
+        if outside is not None:
+            requests += [_from(Request("GET", path), outside) for path in internal]
+        verdict.requests += len(requests)
+        for request, recorded in zip(requests, replay.send(requests)):
+            if recorded.tried:
+                verdict.leaks.append(
+                    f"GET {request.path} from {request.source} reached {self._name(recorded.tried[0])}"
+                )
+
+    def _judge_rooms(self, verdict: Verdict, replay: Sender) -> None:
+        """One room meets one process, whoever asks and however its id is written; rooms are spread."""
+        cases = [
+            (
+                f"!room{number}",
+                Request(
+                    method,
+                    f"/_matrix/client/{version}/rooms/{written.format(number)}/{rest}",
+                    (("Authorization", f"Bearer syt_dXNlcj{who}_abcdefghij_0abcde"),),
+                    f"127.0.2.{who}",
+                ),
+            )
+            for number in range(_SPREAD)
+            for who, written in enumerate(
+                ("!room{}:example.org", "%21room{}%3Aexample.org", "!room{}%3aexample.org"), 1
+            )
+            for method, version, rest in (
+                ("GET", "v3", "messages?dir=b"),
+                ("GET", "r0", "members"),
+                ("PUT", "v3", "send/m.room.message/1"),
+                ("GET", "v1", "hierarchy"),
+            )
+        ]
+        self._judge_keys(verdict, replay, "room", cases)
 
     def _judge_case(self, verdict: Verdict, case: Case, recorded: Recorded) -> None:
         method, path = case.request.method, case.request.path
         shown = f"{method} {path}"
+        if not self._any(method, path, case.everything_on):
+            # A slash too many, mostly: there is no right process, so nothing to be judged.
+            return
+        verdict.requests += 1
         if not recorded.tried:
-            answered = path.startswith(_WELL_KNOWN) and recorded.status in (200, 404, 405)
-            if not answered and self._any(method, path, case.everything_on):
+            if not (path.startswith(_WELL_KNOWN) and recorded.status in (200, 404, 405)):
                 verdict.misrouted.append(f"{shown} is refused by nginx with {recorded.status}")
             return
         member = self.members.get(recorded.tried[0])
@@ -341,7 +376,7 @@ class Fleet:
         served = self.serves(member, method, path, case.everything_on)
         if served:
             self._judge_served(verdict, case, member, served)
-        elif self._any(method, path, case.everything_on):
+        else:
             verdict.misrouted.append(f"{shown} went to {member.name}")
             verdict.wrong_per_process[member.name] += 1
 
@@ -369,28 +404,29 @@ class Fleet:
         return any(self.serves(member, method, path, everything_on) for member in (*self.members.values(), alone))
 
     def _judge_users(self, verdict: Verdict, replay: Sender) -> None:
-        """One user's syncs meet one process, with the token in the header or in the query; users are spread."""
-        for kind, token in (("user", "syt_dXNlcj{}_abcdefghij_0abcde"), ("token", "mat_opaque{}Token")):
-            cases: List[Tuple[str, Request]] = []
-            for number in range(_SPREAD):
-                word = token.format(number)
-                header = (("Authorization", f"Bearer {word}"),)
-                v3 = "/_matrix/client/v3"
-                cases += [
-                    (word, Request("GET", f"{v3}/sync?since=s1", header)),
-                    (word, Request("GET", f"{v3}/sync?since=s2&access_token={word}")),
-                    (word, Request("GET", f"{v3}/sync?access_token={word}&since=s3&timeout=0")),
-                ]
-            self._judge_keys(verdict, replay, f"sync of one {kind}", cases)
-            for path, method in (
-                ("/_matrix/client/v3/sync", "GET"),
-                ("/_matrix/client/v3/initialSync", "GET"),
-                ("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", "POST"),
+        """One user's syncs meet one process, with any token, in the header or in the query; users are spread."""
+        tokens_of = {
+            "user": ("syt_dXNlcj{}_abcdefghij_0abcde", "syt_dXNlcj{}_klmnopqrst_1fghij"),
+            "token": ("mat_opaque{}Token",),
+        }
+        for kind, tokens in tokens_of.items():
+            for method, path, more in (
+                ("GET", "/_matrix/client/v3/sync", "since=s1&"),
+                ("GET", "/_matrix/client/v3/sync", ""),
+                ("GET", "/_matrix/client/v3/initialSync", ""),
+                ("POST", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", ""),
             ):
-                words = [token.format(number) for number in range(_SPREAD)]
-                cases = [(w, Request(method, path, (("Authorization", f"Bearer {w}"),))) for w in words]
-                cases += [(w, Request(method, f"{path}?access_token={w}")) for w in words]
-                self._judge_keys(verdict, replay, f"{path.rsplit('/', 1)[1]} of one {kind}", cases)
+                cases = [
+                    (f"{kind} {number}", request)
+                    for number in range(_SPREAD)
+                    for token in (template.format(number) for template in tokens)
+                    for request in (
+                        Request(method, f"{path}?{more}timeout=0", (("Authorization", f"Bearer {token}"),)),
+                        Request(method, f"{path}?{more}access_token={token}"),
+                        Request(method, f"{path}?access_token={token}&{more}timeout=0"),
+                    )
+                ]
+                self._judge_keys(verdict, replay, f"{path.rsplit('/', 1)[1]}?{more}", cases)
 
     def _judge_sources(self, verdict: Verdict, replay: Sender) -> None:
         """Transactions of one server meet one process."""
@@ -418,17 +454,18 @@ class Fleet:
             verdict.broken_affinities.append(f"{what}: all of them meet {self._name(next(iter(used)))} alone")
 
     def _judge_sessions(self, verdict: Verdict, replay: Sender, inside: Optional[str]) -> None:
-        """What a process remembers for a while (single sign-on) is asked of that process."""
+        """What a process remembers for a while (single sign-on) is asked of that process, main or a worker."""
         requests = [
-            _from(Request("GET", sample(path)), inside)
+            _from(Request(method, path), inside)
             for route in self.registry.routes
-            if route.session and (route.worker or route.main)
-            for path in expand(route.path)
+            if route.session and route.worker and route.path not in self._kept and self.registry.is_ever_there(route)
+            for path in map(sample, expand(route.path))
+            for method in sorted(route.methods)
         ]
-        met = {address for recorded in replay.send(requests) for address in recorded.tried}
-        workers = {self._name(address) for address in met} - {MAIN}
-        if len(workers) > 1:
-            verdict.broken_affinities.append(f"sessions of single sign-on met {', '.join(sorted(workers))}")
+        verdict.requests += len(requests)
+        met = {self._name(address) for recorded in replay.send(requests) for address in recorded.tried}
+        if len(met) > 1:
+            verdict.broken_affinities.append(f"sessions of single sign-on met {', '.join(sorted(met))}")
 
 
 def members_of(shared: Mapping[str, Any], own: Iterable[Mapping[str, Any]]) -> List[Member]:
@@ -544,21 +581,15 @@ def _raw_paths(template: str) -> List[str]:
     return list(dict.fromkeys(found))
 
 
-def _room_of(template: str, raw_path: str) -> Optional[str]:
-    """Returns the room of a path below `rooms/`, decoded; an initial sync belongs to its user instead."""
-    if template.endswith("/initialSync"):
-        return None
-    match = re.match(r"/_matrix/client/(?:api/v1|r0|v\d+|unstable)/rooms/([^/]+)/", raw_path)
-    return unquote(match[1]) if match and "/rooms/*" in without_variable_parts(template) else None
-
-
-def _allowed_source(site_conf: str) -> Optional[str]:
-    """Returns an address that may use the admin API, None if nobody may."""
-    for directive in directives(site_conf):
-        if directive.words[0] == "allow" and len(directive.words) == 2:
-            network = directive.words[1]
-            return "127.0.0.1" if network == "all" else network.partition("/")[0]
-    return None
+def _sources(site_conf: str) -> Tuple[Optional[str], Optional[str]]:
+    """Returns an address that may use the admin API and one that may not; None if there is none."""
+    words = [item.words[1] for item in directives(site_conf) if item.words[0] == "allow" and len(item.words) == 2]
+    if "all" in words:
+        return "127.0.0.1", None
+    allowed = [ip_network(word, strict=False) for word in words]
+    outside = next((a for a in _STRANGERS if not any(ip_address(a) in network for network in allowed)), None)
+    inside = min(allowed, key=lambda network: network.version, default=None)
+    return (None if inside is None else str(inside.network_address)), outside
 
 
 def _from(request: Request, source: Optional[str]) -> Request:

@@ -11,6 +11,7 @@ One epoll loop in one thread is both the clients and the servers: it runs only w
 
 from __future__ import annotations
 
+import enum
 import grp
 import hashlib
 import ipaddress
@@ -42,6 +43,7 @@ _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECAS
 _ID = re.compile(rb"\r\nX-Replay-Id: ([0-9]+)\r\n")
 _ID_HEADER = "X-Replay-Id"
 _SOURCE_HEADER = "X-Replay-Source"
+_DEFAULT_REAL_IP_HEADER = "X-Real-IP"
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _LONGEST_NAME = 60
 _START_SECONDS = 20.0
@@ -143,7 +145,9 @@ def relocate(text: str, servers: Mapping[str, str], ports: Mapping[int, int], lo
     """Returns a configuration in other places; whatever does not say where something is stays byte for byte.
 
     Directives of TLS and HTTP/2 are dropped. As clients come without TLS, `$scheme` is written out as `https` in blocks
-    that otherwise only listen with TLS. Lines keep their numbers.
+    that otherwise only listen with TLS. Whom nginx trusts to tell a client's address is a place too: where it trusts
+    somebody it also trusts 127.0.0.1, from where clients come, and the header that it then goes by is written out. A
+    real_ip_header where it trusts nobody has no effect, and is dropped. Lines keep their numbers.
 
     Args:
         text: what belongs into nginx's http block.
@@ -157,7 +161,7 @@ def relocate(text: str, servers: Mapping[str, str], ports: Mapping[int, int], lo
     found = directives(text)
     secure = _tls_blocks(found)
     listening: Set[Tuple[int, int]] = set()
-    edits: List[Tuple[int, int, str]] = []
+    edits = _realip_edits(found)
     for item in found:
         if item.blocks and not _BLOCKS.issuperset(item.blocks):
             continue
@@ -202,7 +206,8 @@ class Request:
         path: its target as it is sent, query included; ASCII.
         headers: more headers. Without a Host it gets the one of `Replay`, and a length if there is a body.
         source: the address of the client; None for 127.0.0.1. One of 127.0.0.0/8 really is where the connection comes
-            from, any other is told to nginx by its realip module (possible unless the configuration uses that itself).
+            from, any other is told to nginx's realip module. Where the configuration uses that itself, it is told in
+            the header that the configuration names, as if by a proxy that it trusts, unless `headers` have that header.
         port: the port of the configuration that it is sent to.
         body: its body.
     """
@@ -303,8 +308,7 @@ class Replay:
             raise ReplayError(f"requests are passed to {', '.join(strays)}, which is no upstream of the configuration")
         self.servers = tuple(dict.fromkeys((*upstream_servers(http_conf), *upstream_servers(site_conf))))
         self.ports: Dict[int, int] = dict.fromkeys((*listen_ports(http_conf), *listen_ports(site_conf)), 0)
-        names = {item.words[0] for item in (*directives(http_conf), *directives(site_conf))}
-        self._own_realip = bool(names & {"real_ip_header", "set_real_ip_from"})
+        self._realip = _RealIp(directives(f"{http_conf}\n{site_conf}"))
         self._nginx = nginx
         self._texts = {"http.conf": http_conf, "site.conf": site_conf}
         self._host = host
@@ -396,14 +400,20 @@ class Replay:
     def up(self, addresses: Iterable[str]) -> None:
         """Makes these servers answer again. What nginx has noted about them stays; `restart` lets it forget."""
         for address in addresses:
-            self._recorders[address].broken = False
+            self._recorders[address].manner = _Manner.ANSWER
             self._recorders[address].open()
 
     def broken(self, addresses: Iterable[str]) -> None:
         """Makes these servers read and record requests, and close the connection without an answer."""
         for address in addresses:
             self._recorders[address].open()
-            self._recorders[address].broken = True
+            self._recorders[address].manner = _Manner.CLOSE
+
+    def silent(self, addresses: Iterable[str]) -> None:
+        """Makes these servers read and record requests, and never answer: nginx waits for its proxy_read_timeout."""
+        for address in addresses:
+            self._recorders[address].open()
+            self._recorders[address].manner = _Manner.WAIT
 
     def restart(self) -> None:
         """Starts nginx anew, with everything up and an empty log: it has forgotten which servers failed."""
@@ -440,13 +450,15 @@ class Replay:
 
     def _raw(self, number: int, request: Request) -> bytes:
         lines = [f"{request.method} {request.path} HTTP/1.1", f"{_ID_HEADER}: {number}"]
-        if request.source is not None and not ipaddress.ip_address(request.source).is_loopback:
-            if self._own_realip:
-                raise ReplayError(
-                    f"a request cannot come from {request.source}: the configuration has real_ip directives of its own"
-                )
-            lines.append(f"{_SOURCE_HEADER}: {request.source}")
         given = {name.lower() for name, _ in request.headers}
+        if request.source is not None and not _is_bindable(request.source):
+            headers = self._realip.headers[request.port]
+            if None in headers:
+                raise ReplayError(
+                    f"a request cannot come from {request.source}: on port {request.port} the configuration's own"
+                    " real_ip directives leave no header to tell it in"
+                )
+            lines += [f"{name}: {request.source}" for name in headers if name and name.lower() not in given]
         if "host" not in given:
             lines.append(f"Host: {self._host}")
         if (request.body or request.method in ("POST", "PUT", "PATCH")) and "content-length" not in given:
@@ -467,8 +479,13 @@ class Replay:
         """Starts nginx on ports that are free now; returns what it complains about if it ends."""
         self.ports = dict(zip(self.ports, free_ports(len(self.ports))))
         places = {server: f"unix:u/{socket_name(server)}" for server in self.servers}
-        for name, text in self._texts.items():
-            (self._folder / name).write_text(relocate(text, places, self.ports, str(self._folder)), encoding="utf-8")
+        # Together, as what holds in one may come from the other; lines keep their numbers.
+        text = relocate("\n".join(self._texts.values()), places, self.ports, str(self._folder))
+        lines = text.split("\n")
+        for name, original in self._texts.items():
+            count = original.count("\n") + 1
+            (self._folder / name).write_text("\n".join(lines[:count]), encoding="utf-8")
+            del lines[:count]
         (self._folder / "nginx.conf").write_text(self._main_conf(), encoding="utf-8")
         pid = self._folder / "nginx.pid"
         with (self._folder / "start.log").open("wb") as output:
@@ -516,7 +533,7 @@ class Replay:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder / "u", nobody.pw_uid, nobody.pw_gid)
             lines.insert(0, f"user nobody {grp.getgrgid(nobody.pw_gid).gr_name};")
-        if not self._own_realip:
+        if self._realip.free:
             lines += ["set_real_ip_from 127.0.0.0/8;", f"real_ip_header {_SOURCE_HEADER};"]
         lines += [f"include {folder}/{name};" for name in self._texts]
         return "\n".join([*lines, "}", ""])
@@ -575,12 +592,20 @@ class _Loop:
         return bool(events)
 
 
+class _Manner(enum.Enum):
+    """What a recorder does with a request that it has recorded."""
+
+    ANSWER = enum.auto()
+    CLOSE = enum.auto()
+    WAIT = enum.auto()
+
+
 class _Recorder:
     """A server of an upstream, which records."""
 
     def __init__(self, loop: _Loop, path: Path, address: str, receptions: Dict[int, List[Reception]]) -> None:
         self.address = address
-        self.broken = False
+        self.manner = _Manner.ANSWER
         self.arrivals: Set[_Arrival] = set()
         self.receptions = receptions
         self.loop = loop
@@ -653,9 +678,9 @@ class _Arrival:
         number = _ID.search(head)
         if number is not None:
             recorder.receptions.setdefault(int(number[1]), []).append(Reception(recorder.address, head[:-2]))
-        if recorder.broken:
+        if recorder.manner is _Manner.CLOSE:
             self.close()
-        else:
+        elif recorder.manner is _Manner.ANSWER:
             self._connection.send(_ANSWER)
 
 
@@ -674,9 +699,7 @@ class _Clients:
         """Sends a request, if it may be sent now."""
         if len(self._open) >= self._most and not self._idle:
             return False
-        source = request.source
-        if source is None or ":" in source or not source.startswith("127."):
-            source = ""
+        source = request.source if request.source is not None and _is_bindable(request.source) else ""
         client = next((idle for idle in self._idle if idle.source == source and idle.port == request.port), None)
         if client is not None:
             self._idle.remove(client)
@@ -827,6 +850,84 @@ def _port(listen: Directive) -> int:
     if port is None:
         raise ReplayError(f"listen {listen.words[1]} names no port")
     return int(port[1])
+
+
+def _is_bindable(source: str) -> bool:
+    """Returns whether a connection can really come from an address: listeners are on the loopback interface's IPv4."""
+    address = ipaddress.ip_address(source)
+    return address.version == 4 and address.is_loopback
+
+
+class _RealIp:
+    """What the realip directives of a configuration make of trust.
+
+    A scope is the `start` of a block, -1 for the http block.
+
+    Attributes:
+        trusts: the set_real_ip_from directives.
+        idle: the real_ip_header directives that have no effect, as nobody is trusted around or below them.
+        free: whether none is left in the http block, so that the replay can put its own there.
+        headers: for each port the headers in which a client's address has to be told, None among them if there is a
+            server block where that is impossible.
+    """
+
+    def __init__(self, found: Sequence[Directive]) -> None:
+        self._outer: Dict[int, int] = {}
+        for item in found:
+            self._outer[item.start] = -1 if item.words == ("http",) and not item.blocks else self.scope(item)
+        own = [item for item in found if _BLOCKS.issuperset(item.blocks) and len(item.words) > 1]
+        self.trusts = [item for item in own if item.words[0] == "set_real_ip_from"]
+        self._trusting = {self.scope(item) for item in self.trusts}
+        below = {scope for trusting in self._trusting for scope in self.around(trusting)}
+        named = [item for item in own if item.words[0] == "real_ip_header"]
+        self.idle = [
+            item
+            for item in named
+            if self.scope(item) not in below and not self._trusting.intersection(self.around(self.scope(item)))
+        ]
+        self._named = {self.scope(item): item.words[1] for item in named if item not in self.idle}
+        self.free = -1 not in self._trusting and -1 not in self._named
+        headers: Dict[int, List[Optional[str]]] = {}
+        for item in found:
+            if _is_listen(item):
+                headers.setdefault(_port(item), []).append(self._told(self.scope(item)))
+        self.headers = {port: tuple(dict.fromkeys(names)) for port, names in headers.items()}
+
+    def scope(self, item: Directive) -> int:
+        """Returns the scope that a directive is in."""
+        return -1 if item.blocks in ((), ("http",)) else item.inside
+
+    def around(self, scope: int) -> List[int]:
+        """Returns a scope and those around it, the innermost first."""
+        scopes = [scope]
+        while scopes[-1] >= 0:
+            scopes.append(self._outer[scopes[-1]])
+        return scopes
+
+    def named(self, scope: int) -> Optional[str]:
+        """Returns what real_ip_header is in force in a scope; None if nginx's default is."""
+        return next((self._named[outer] for outer in self.around(scope) if outer in self._named), None)
+
+    def _told(self, scope: int) -> Optional[str]:
+        if not self._trusting.intersection(self.around(scope)):
+            return _SOURCE_HEADER if self.free and self.named(scope) is None else None
+        name = self.named(scope) or _DEFAULT_REAL_IP_HEADER
+        return None if name == "proxy_protocol" else name
+
+
+def _realip_edits(found: Sequence[Directive]) -> List[Tuple[int, int, str]]:
+    realip = _RealIp(found)
+    edits = [(item.start, item.end, "") for item in realip.idle]
+    written: Set[int] = set()
+    for item in realip.trusts:
+        scope = realip.scope(item)
+        added = " set_real_ip_from 127.0.0.1;"
+        if realip.named(scope) is None and scope not in written:
+            # Otherwise it would get the replay's own header from the http block.
+            added += f" real_ip_header {_DEFAULT_REAL_IP_HEADER};"
+            written.add(scope)
+        edits.append((item.end, item.end, added))
+    return edits
 
 
 def _tls_blocks(found: Sequence[Directive]) -> List[range]:

@@ -32,8 +32,8 @@ _BALANCE = {
 # A connection to a socket is refused at once, so nothing is gained by leaving a process out for a while.
 _SERVER_OPTIONS = {True: "max_fails=0", False: "max_fails=1 fail_timeout=5s"}
 _REFUSED = "refused"
-# A segment '.' or '..', however it is written, would let nginx and Synapse see different paths.
-_DOT_SEGMENT = r"[^?]*(?:/|%2[fF])(?:\.|%2[eE]){1,2}(?:(?:/|%2[fF])[^?]*)?(?=\?|$)"
+# A segment '.' or '..', however it is written, would let nginx and Synapse see different paths; so would a '#'.
+_DOT_SEGMENT = r"[^?]*(?:(?:/|%2[fF])(?:\.|%2[eE]){1,2}(?:(?:/|%2[fF])[^?]*)?(?=\?|$)|#[^?]*)"
 # nginx tries these in turn. All of them note the raw path, without the query, which may hold a token.
 _FAMILIES = (
     (_DOT_SEGMENT, _REFUSED, "walks out of a public path"),
@@ -121,7 +121,13 @@ def proxy_maps(topology: Topology) -> list[dict[str, Any]]:
             "$synapse_family",
             "$synapse_upstream",
             MAIN_UPSTREAM,
-            [(table.family, _table_variable(table.family) if table.entries else table.default, None) for table in used],
+            [
+                (_REFUSED, _REFUSED, "no upstream has this name"),
+                *(
+                    (table.family, _table_variable(table.family) if table.entries else table.default, None)
+                    for table in used
+                ),
+            ],
         ),
         _map(
             "who stands in while a whole pool is away; nobody for the writer of a stream, which others cannot replace",
@@ -135,11 +141,14 @@ def proxy_maps(topology: Topology) -> list[dict[str, Any]]:
             ],
         ),
         _map(
-            "what must not be sent a second time: a POST that a process may have seen, and what has timed out there",
+            "what must not be sent a second time, and what is answered instead: nobody knows what became of it",
             "$upstream_status $request_method $upstream_bytes_sent",
             "$synapse_sent",
             "",
-            [(r"~(?:504|POST|PATCH) .*[1-9]", "1", None)],
+            [
+                (r"~^[^A-Z]*504[^A-Z]* [A-Z]+ .*[1-9]", "504", "a process has it and did not answer in time"),
+                (r"~ (?:POST|PATCH) .*[1-9]", "502", "a process has seen it"),
+            ],
         ),
     ]
 

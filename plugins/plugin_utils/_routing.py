@@ -186,9 +186,12 @@ def _entries(ranked: Iterable[Decision]) -> list[Entry]:
     for decision in ranked:
         key = decision.upstream, decision.initial, decision.route.path
         methods.setdefault(key, set()).update(decision.route.methods)
+    # Any process answers a browser's preflight: it goes with the reads, which have others to stand in for them.
+    read = {path for (_, _, path), of_path in methods.items() if "GET" in of_path}
     groups: dict[tuple[str, str | None, tuple[str, ...]], list[str]] = {}
     for (upstream, initial, path), of_path in methods.items():
-        groups.setdefault((upstream, initial, _with_head({*of_path, "OPTIONS"})), []).append(path)
+        preflight = {"OPTIONS"} if "GET" in of_path or path not in read else set()
+        groups.setdefault((upstream, initial, _with_head(of_path | preflight)), []).append(path)
     return [
         Entry(methods=of_group, regex=regex, upstream=upstream, initial=initial)
         for (upstream, initial, of_group), paths in groups.items()

@@ -146,8 +146,86 @@ def test_a_configuration_with_its_own_realip_keeps_it() -> None:
         trusted, other = replay.send([Request("GET", "/x", told, source=f"127.0.0.{last}") for last in (9, 8)])
         assert trusted.headers["x-forwarded-for"] == "192.0.2.7"
         assert other.headers["x-forwarded-for"] == "127.0.0.8"
-        with pytest.raises(ReplayError, match="cannot come from"):
-            replay.send([Request("GET", "/x", source="192.0.2.7")])
+
+
+OWN = "set_real_ip_from 127.0.0.9; real_ip_header X-Forwarded-For; real_ip_recursive on;"
+SOURCES = ["192.0.2.7", "127.0.0.8", "2001:db8::7", "::1"]
+
+
+def arrived_from(replay: Replay, source: str | None, *headers: tuple[str, str], port: int = 443) -> str:
+    (recorded,) = replay.send([Request("GET", "/x", headers, source=source, port=port)])
+    return recorded.headers["x-forwarded-for"]
+
+
+def test_an_ipv6_loopback_address_is_told(replay: Replay) -> None:
+    assert arrived_from(replay, "::1") == "::1"
+
+
+@pytest.mark.parametrize(
+    ("http", "server"),
+    [
+        ("", OWN),
+        (OWN, ""),
+        ("real_ip_header X-Forwarded-For;", "set_real_ip_from 127.0.0.9;"),
+        ("set_real_ip_from 127.0.0.9;", "real_ip_header X-Client;"),
+        ("", "set_real_ip_from 127.0.0.9; set_real_ip_from 10.0.0.0/8;"),
+        ("set_real_ip_from 127.0.0.9;", ""),
+        ("", "real_ip_header X-Forwarded-For;"),
+        ("real_ip_header X-Forwarded-For;", ""),
+        ("real_ip_recursive on;", ""),
+    ],
+)
+def test_requests_come_from_their_source_with_realip_of_the_configuration(http: str, server: str) -> None:
+    with Replay(nginx_binary(), HTTP + http, SITE.replace("merge_slashes", f"{server} merge_slashes")) as replay:
+        assert [arrived_from(replay, source) for source in SOURCES] == SOURCES
+        private = [Request("GET", "/private", source=source) for source in ("192.0.2.7", "198.51.100.7")]
+        assert [item.status for item in replay.send(private)] == [200, 403]
+        assert arrived_from(replay, None) == "127.0.0.1"
+
+
+def test_a_header_that_the_request_carries_is_left_alone() -> None:
+    with Replay(nginx_binary(), HTTP, SITE.replace("merge_slashes", f"{OWN} merge_slashes")) as replay:
+        told = ("x-forwarded-for", "198.51.100.1, 192.0.2.8")
+        assert arrived_from(replay, "192.0.2.7", told) == "192.0.2.8"
+
+
+def test_trust_without_a_header_goes_by_the_default_of_nginx() -> None:
+    site = SITE.replace("merge_slashes", "set_real_ip_from 127.0.0.9; merge_slashes")
+    with Replay(nginx_binary(), HTTP, site) as replay:
+        headers = (("X-Real-IP", "192.0.2.7"), ("X-Replay-Source", "192.0.2.8"), ("X-Forwarded-For", "192.0.2.9"))
+        assert [arrived_from(replay, source, *headers) for source in ("127.0.0.9", "127.0.0.8")] == [
+            "192.0.2.7",
+            "127.0.0.8",
+        ]
+
+
+def test_a_header_without_trust_is_not_believed() -> None:
+    site = SITE.replace("merge_slashes", "real_ip_header X-Forwarded-For; merge_slashes")
+    with Replay(nginx_binary(), HTTP, site) as replay:
+        told = ("X-Forwarded-For", "192.0.2.9")
+        assert [arrived_from(replay, source, told) for source in (None, "192.0.2.7")] == ["127.0.0.1", "192.0.2.7"]
+
+
+def test_server_blocks_differ_in_their_realip() -> None:
+    other = SITE.replace("listen 80;", "listen 81;").replace("listen 443 ssl;", "listen 444;").replace("8448", "8449")
+    site = SITE.replace("merge_slashes", f"{OWN} merge_slashes") + other
+    with Replay(nginx_binary(), HTTP, site) as replay:
+        for port in (443, 444):
+            assert [arrived_from(replay, source, port=port) for source in SOURCES] == SOURCES
+
+
+@pytest.mark.parametrize(
+    ("http", "server"),
+    [
+        ("", "set_real_ip_from 127.0.0.9; real_ip_header proxy_protocol;"),
+        ("real_ip_header proxy_protocol;", "set_real_ip_from 127.0.0.9;"),
+    ],
+)
+def test_without_a_header_to_tell_it_in_a_source_is_refused(http: str, server: str) -> None:
+    with Replay(nginx_binary(), HTTP + http, SITE.replace("merge_slashes", f"{server} merge_slashes")) as replay:
+        with pytest.raises(ReplayError, match=r"cannot come from 192\.0\.2\.7: on port 443"):
+            arrived_from(replay, "192.0.2.7")
+        assert arrived_from(replay, "127.0.0.8") == "127.0.0.8"
 
 
 def test_a_server_that_is_down_gets_nothing(replay: Replay) -> None:
@@ -190,6 +268,47 @@ def test_a_broken_server_breaks_connections_in_use_too(replay: Replay) -> None:
     replay.send([Request("GET", "/warm")] * 20)
     replay.broken([A, B])
     assert {len(item.tried) for item in replay.send([Request("POST", "/x")] * 2)} == {1}
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Replay]:
+    with Replay(
+        nginx_binary(), HTTP, SITE.replace("merge_slashes", "proxy_read_timeout 200ms; merge_slashes")
+    ) as replay:
+        yield replay
+
+
+def test_a_silent_server_gets_the_request_and_nginx_asks_the_next(impatient: Replay) -> None:
+    impatient.restart()
+    impatient.send([Request("GET", "/warm")] * 20)  # so that there are connections in use
+    impatient.silent([A])
+    recorded = impatient.send([Request("GET", f"/{number}") for number in range(4)])
+    assert {item.status for item in recorded} == {200}
+    assert (A, B) in {item.tried for item in recorded}
+
+
+def test_a_timeout_is_the_answer_where_nothing_may_be_repeated(impatient: Replay) -> None:
+    impatient.restart()
+    impatient.silent([A, B, C])
+    post, large, single = impatient.send(
+        [Request("POST", "/x"), Request("POST", "/x", body=b"x" * (1 << 20)), Request("GET", "/single")]
+    )
+    assert [item.status for item in (post, large, single)] == [504] * 3
+    assert [len(item.tried) for item in (post, large, single)] == [1] * 3
+
+
+@pytest.mark.parametrize("end", ["up", "restart", "broken", "down"])
+def test_silence_ends(impatient: Replay, end: str) -> None:
+    impatient.restart()
+    impatient.silent([C])
+    assert one(impatient, "GET", "/single").status == 504
+    if end == "restart":
+        impatient.restart()
+    else:
+        getattr(impatient, end)([C])
+    recorded = one(impatient, "GET", "/single")
+    expected = {"broken": (502, (C,)), "down": (502, ())}.get(end, (200, (C,)))
+    assert (recorded.status, recorded.tried) == expected
 
 
 def test_nginx_says_itself_what_it_refuses() -> None:

@@ -55,11 +55,16 @@ class Fleet:
 
 
 @contextmanager
-def full_fleet() -> Iterator[Fleet]:
-    """Starts nginx."""
+def full_fleet(*, patience: str = "180s") -> Iterator[Fleet]:
+    """Starts nginx; patience is how long it waits for an answer."""
     topology = fleet_at("full", registry().releases[-1])
     files = proxy_files(topology)
-    with Replay(nginx_binary(), files.http, files.site, host=topology.server_name) as replay:
+    assert "proxy_read_timeout 180s;" in files.site
+    # As much longer than its limit for another try as it is in the real configuration.
+    site = files.site.replace("proxy_read_timeout 180s;", f"proxy_read_timeout {patience};")
+    if patience != "180s":
+        site = site.replace("proxy_next_upstream_timeout 15s;", "proxy_next_upstream_timeout 500ms;")
+    with Replay(nginx_binary(), files.http, site, host=topology.server_name) as replay:
         yield Fleet(topology, replay)
 
 
@@ -111,6 +116,25 @@ def test_writes_of_a_stream_never_go_elsewhere(fleet: Fleet) -> None:
     assert fleet.send(*WRITES) == [(502, [])] * len(WRITES)
     fleet.replay.up(fleet.pool("typing", "to_device", "receipts", "push_rules"))
     assert [status for status, _ in fleet.send(*WRITES)] == [200] * len(WRITES)
+
+
+def test_a_browsers_question_before_a_read_does_not_wait_for_a_writer(fleet: Fleet) -> None:
+    fleet.replay.down(fleet.pool("push_rules"))
+    rules = f"{V3}/pushrules/global/override/x"
+    met = fleet.send(Request("OPTIONS", rules), Request("GET", rules), Request("PUT", rules, body=b"{}"))
+    assert met == [(200, ["client_reader"]), (200, ["client_reader"]), (502, [])]
+
+
+def test_what_has_timed_out_is_not_asked_of_another_process() -> None:
+    with full_fleet(patience="1s") as fleet:
+        fleet.replay.silent(fleet.pool("client_reader", "sync", "typing", "federation_inbound"))
+        assert fleet.send(SYNC, VERSIONS, QUERY, TRANSACTION, WRITES[0]) == [
+            (504, ["sync"]),
+            (504, ["client_reader"]),
+            (504, ["client_reader"]),
+            (504, ["federation_inbound"]),
+            (504, ["typing"]),
+        ]
 
 
 def test_media_never_go_to_a_process_without_the_store(fleet: Fleet) -> None:

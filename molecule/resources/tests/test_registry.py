@@ -63,8 +63,15 @@ def sent(fleet: Deployment, new_user: Callable[..., Client]) -> list[Sent]:
     return [
         _send(admin if _INTERNAL.match(path) else user, route, method, path)
         for route in registry().of(fleet.topology.release)
-        for method, path in _requests(fleet, route, encoded(room), encoded(event), encoded(user.user_id))
+        for room_id, event_id, user_id in _ways_to_write(fleet, room, event, user.user_id)
+        for method, path in _requests(fleet, route, room_id, event_id, user_id)
     ]
+
+
+def _ways_to_write(fleet: Deployment, *ids: str) -> list[tuple[str, ...]]:
+    """The ids of a room, an event and a user: encoded, and where every duty has a pool also as they are."""
+    as_they_are = [ids] if fleet.topology.with_duty("sso") else []
+    return [tuple(map(encoded, ids)), *as_they_are]
 
 
 def _requests(fleet: Deployment, route: Route, room: str, event: str, user: str) -> Iterator[tuple[str, str]]:
@@ -92,10 +99,15 @@ def _requests(fleet: Deployment, route: Route, room: str, event: str, user: str)
         path = sample(re.sub(r"\{rest:[^}]*\}", "", template), values)
         for method in route.methods:
             yield method, path
+        # What browsers and caches ask before and beside them.
+        if "GET" in route.methods:
+            yield "HEAD", path
+        if fleet.topology.with_duty("sso"):
+            yield "OPTIONS", path
 
 
 def _send(client: Client, route: Route, method: str, path: str) -> Sent:
-    body = None if method in ("GET", "DELETE") else _BODIES.get(route.writes or "", {})
+    body = None if method not in ("POST", "PUT") else _BODIES.get(route.writes or "", {})
     target = f"{path}?timeout=0"  # long polls answer at once
     assert client.account is not None
     answer = client.request(method, target, body=body, timeout=60)
@@ -126,10 +138,20 @@ def test_no_route_is_unknown_where_it_goes(sent: list[Sent], fleet: Deployment) 
 
 
 def test_writes_that_only_a_writer_can_do_are_done(sent: list[Sent], fleet: Deployment) -> None:
-    writes = [request for request in sent if request.route.writes is not None and _is_there(fleet, request.route)]
-    done = {request.route.writes for request in writes if request.answer.status_code == 200}
+    writes = [request for request in sent if request.route.writes is not None and request.method != "OPTIONS"]
+    done = {str(request.route.writes) for request in writes if request.answer.status_code == 200}
+    # The settings of the tests switch these on; media can be quarantined where media are served.
+    also = {name for name in ("thread_subscriptions", "quarantined_media_changes") if fleet.topology.with_duty(name)}
     assert [str(request) for request in writes if request.answer.status_code >= 500] == []
-    assert done >= {"typing", "to_device", "receipts", "push_rules"}
+    assert done >= {"typing", "to_device", "receipts", "push_rules", *also}
+
+
+def test_a_preflight_and_a_head_are_answered_like_their_request(sent: list[Sent], fleet: Deployment) -> None:
+    beside = [request for request in sent if request.method in ("HEAD", "OPTIONS") and _is_there(fleet, request.route)]
+    assert len(beside) > 100
+    assert [str(request) for request in beside if request.answer.status_code == 405] == []
+    preflights = [request for request in beside if request.method == "OPTIONS"]
+    assert [str(request) for request in preflights if request.answer.status_code not in (200, 204)] == []
 
 
 def test_no_process_complained_that_it_is_not_the_writer(sent: list[Sent], fleet: Deployment) -> None:

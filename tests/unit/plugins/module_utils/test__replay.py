@@ -116,6 +116,51 @@ def test_a_block_with_and_without_tls_has_no_scheme_of_its_own() -> None:
     assert "return 200 $scheme;" in relocated(text)
 
 
+def test_where_somebody_is_trusted_the_clients_are_too() -> None:
+    text = """
+server {
+  listen 80;
+  set_real_ip_from 10.0.0.0/8;
+  set_real_ip_from
+    fd00::/8;
+  real_ip_header X-Forwarded-For;
+  real_ip_recursive on;
+  return 200;
+}
+"""
+    added = " set_real_ip_from 127.0.0.1;"
+    expected = text.replace("10.0.0.0/8;", f"10.0.0.0/8;{added}").replace("fd00::/8;", f"fd00::/8;{added}")
+    assert relocated(text) == expected.replace("listen 80;", "listen 127.0.0.1:7080;")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # The default of nginx is written out, once.
+        (
+            "set_real_ip_from a; set_real_ip_from b;",
+            "set_real_ip_from a; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;"
+            " set_real_ip_from b; set_real_ip_from 127.0.0.1;",
+        ),
+        # A header goes where nobody is trusted around or below.
+        ("http { real_ip_header A; server { real_ip_header B; } }", "http {  server {  } }"),
+        (
+            "http { real_ip_header A; server { set_real_ip_from a; } server { real_ip_header B; } }",
+            "http { real_ip_header A; server { set_real_ip_from a; set_real_ip_from 127.0.0.1; } server {  } }",
+        ),
+        (
+            "set_real_ip_from a; server { location / { real_ip_header B; } }",
+            "set_real_ip_from a; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;"
+            " server { location / { real_ip_header B; } }",
+        ),
+        # A map's contents only look like directives.
+        ("map $a $b { set_real_ip_from a; real_ip_header b; }", "map $a $b { set_real_ip_from a; real_ip_header b; }"),
+    ],
+)
+def test_trust_and_its_header_belong_together(text: str, expected: str) -> None:
+    assert relocated(text) == expected
+
+
 def test_words_and_their_blocks() -> None:
     found = {item.words[0]: item for item in directives("a 'b c' d\"e; location ~ 'x{2}' { if ($f) { return 404; } }")}
     assert found["a"].words == ("a", "b c", 'd"e')
