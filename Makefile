@@ -29,7 +29,7 @@ test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 	@pytest $(PYTEST_ARGS)
 
 test-proxy: setup ## Test the rendered files with a real nginx and with Synapse itself (PYTEST_ARGS= are passed on)
-	@pytest tests/proxy tests/render $(PYTEST_ARGS)
+	@tools/test-proxy $(PYTEST_ARGS)
 
 lint: setup-light ## Run all linters
 	@tools/lint

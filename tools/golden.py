@@ -24,8 +24,8 @@ from tools.inventory import load_topology_json
 ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
-# These tell what is wrong with an inventory or a host, so they say nothing of an example.
-CHECKS = frozenset({"topology_problem", "host_problem"})
+# These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
+CHECKS = frozenset({"topology_problem", "host_problem", "networks_problem"})
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4

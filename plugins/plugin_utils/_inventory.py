@@ -165,6 +165,17 @@ def _networks(value: Any) -> Problem | None:
     return None
 
 
+def check_networks(name: str, value: Any, host: str) -> None:
+    """Checks a variable of networks that need not come from the inventory, as the inputs of that kind are checked.
+
+    Raises:
+        TopologyError: the value is no list of networks.
+    """
+    problem = _networks(plain(value))
+    if problem is not None:
+        raise TopologyError(name, plain(value), *problem, host=host)
+
+
 def _boolean(value: Any) -> Problem | None:
     return None if isinstance(value, bool) else ("it is true or false", "Write true or false, without quotes.")
 

@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Wanted:
         return int(self.mode, 8) & 0o777 | (_PRIVATE if self.kind == "directory" else 0o400)
 
 
-def check_root(value: object, hosts: Iterable[str]) -> Path:
+def check_root(value: object, hosts: Collection[str]) -> Path:
     """Returns the directory to render to.
 
     Raises:
@@ -91,12 +91,39 @@ def check_root(value: object, hosts: Iterable[str]) -> Path:
         reason = f"you must not write in {found}"
     if reason:
         raise FileSetError([f"render_to is {value}: {reason}. Give a directory that is empty or does not exist yet."])
+    _check_ours(value, root)
+    # Nothing below is looked at before it is known to be ours.
+    _check_ours(value, root / MANIFESTS)
     for host in hosts:
         if "/" in host or host.startswith(".") or host == README:
             raise FileSetError(
                 [f"The host {host!r} cannot be rendered: that is no name of a directory. Rename it in the inventory."]
             )
+    # What is left of hosts that are no more is removed, so their directories count as well.
+    for host in sorted({*hosts, *_names(root / MANIFESTS)}):
+        _check_ours(value, root / host)
     return root
+
+
+def _check_ours(value: str, path: Path) -> None:
+    """Refuses what another user may have put there, to have files written or removed elsewhere.
+
+    Raises:
+        FileSetError: it is a symbolic link, or belongs to somebody else.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(found.st_mode):
+        reason = f"{path} is a symbolic link, which may lead to files that render.yml did not write"
+    elif found.st_uid != os.geteuid():
+        reason = f"{path} belongs to another user, who could lead render.yml to other files"
+    else:
+        return
+    raise FileSetError(
+        [f"render_to is {value}: {reason}. Give a directory of your own that is empty or does not exist yet."]
+    )
 
 
 class Rendered:

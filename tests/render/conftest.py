@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,20 +63,26 @@ def debian() -> str:
 
 @pytest.fixture(scope="session")
 def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Runs playbooks/render.yml. Instead of ssh there is a program that tells on whoever calls it."""
+    """Runs playbooks/render.yml, or others. Instead of ssh there is a program that tells on whoever calls it."""
     place = tmp_path_factory.mktemp("no-ssh")
     witness = place / "called"
     program = place / "ssh"
     program.write_text(f"#!/bin/sh\ntouch '{witness}'\nexit 255\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
-    def run(inventory: Path, *arguments: str, directory: Path = ROOT, **variables: Any) -> Run:
+    def run(
+        inventory: Path,
+        *arguments: str,
+        directory: Path = ROOT,
+        playbooks: Sequence[str] = ("render.yml",),
+        **variables: Any,
+    ) -> Run:
         witness.unlink(missing_ok=True)
         done = subprocess.run(
             [
                 ROOT / ".venv/bin/ansible-playbook",
                 f"--inventory={inventory}",
-                ROOT / "playbooks/render.yml",
+                *(ROOT / "playbooks" / playbook for playbook in playbooks),
                 f"--extra-vars={json.dumps(variables)}",
                 *arguments,
             ],

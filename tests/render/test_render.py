@@ -340,3 +340,48 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert run.code != 0
     assert told in run.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deployment_in_the_process_of_a_rendering_is_refused(render: Render, example: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    assert render(example, render_to=str(root)).code == 0
+    rendered = digests(tmp_path)
+    run = render(example, playbooks=["render.yml", "site.yml"], render_to=str(root))
+    assert f"render_directory on host synapse1 is '{root}/synapse1': " in run.output, run.output[-3000:]
+    assert "run render.yml and site.yml as two commands" in " ".join(run.output.split())
+    assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
+    assert run.code != 0
+    assert digests(tmp_path) == rendered
+
+
+@pytest.mark.parametrize("tags", [[], ["--tags=nginx"]], ids=["all", "part"])
+@pytest.mark.parametrize("variable", ["render_directory", "render_facts", "render_secret"])
+def test_a_deployment_that_would_write_below_a_directory_is_refused(
+    render: Render, example: Path, tmp_path: Path, variable: str, tags: list[str]
+) -> None:
+    value = str(tmp_path / "out")
+    run = render(example, *tags, directory=tmp_path, playbooks=["site.yml"], **{variable: value})
+    assert f"{variable} on host synapse1 is '{value}': " in run.output, run.output[-3000:]
+    assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
+    assert run.code != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", ["nginx_admin_allowed", "nginx_trusted_proxies"])
+def test_networks_that_do_not_come_from_the_inventory_are_checked_too(
+    render: Render, example: Path, tmp_path: Path, variable: str
+) -> None:
+    play = {
+        "hosts": "nginx",
+        "gather_facts": False,
+        "vars": {variable: ["office.example.org"]},
+        "tasks": [
+            {"ansible.builtin.import_role": {"name": f"baremetal.synapse.{role}", "tasks_from": tasks}}
+            for role, tasks in (("topology", "compute"), ("nginx", "inputs"))
+        ],
+    }
+    playbook = tmp_path / "own.yml"
+    playbook.write_text(json.dumps([play]))
+    run = render(example, playbooks=[str(playbook)])
+    assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
+    assert f"{variable} on host synapse1 is ['office.example.org']: 'office.example.org' in it is no" in run.output

@@ -46,6 +46,27 @@ def test_what_is_wrong_is_told_by_the_checks() -> None:
     assert "it needs Python 3.10, the host has 3.9.2" in problem
 
 
+@pytest.mark.parametrize("value", [[], ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1"]])
+def test_nothing_is_wrong_with_networks(value: object) -> None:
+    assert load_filter("networks_problem")(value, variable="nginx_admin_allowed", host="synapse1") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("192.0.2.0/24", "is '192.0.2.0/24': it is a list of networks. Write a list of networks, such as"),
+        (None, "is not set: it is a list of networks. Write"),
+        (["office.example.org"], "is ['office.example.org']: 'office.example.org' in it is no network, and nginx"),
+        (["192.0.2.0/24; allow all"], "'192.0.2.0/24; allow all' in it is no network"),
+        ([3], "3 in it is no network"),
+    ],
+)
+def test_what_is_wrong_with_networks_is_told(value: object, told: str) -> None:
+    problem = load_filter("networks_problem")(value, variable="nginx_admin_allowed", host="synapse1")
+    assert problem.startswith("nginx_admin_allowed on host synapse1 is ")
+    assert told in problem
+
+
 @pytest.mark.parametrize("inventory", inventory_names())
 def test_views_are_plain_data_that_yaml_and_json_hold_alike(inventory: str) -> None:
     for name, text in views(inventory).items():

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The route data that the collection ships.
 
-python -m tools.routes add RELEASE…        probes releases and puts them into the file; 1.130 is its newest patch
+python -m tools.routes add RELEASE…        probes releases and puts them into the file, in place of another patch of the
+                                           minor; 1.130 is its newest patch
 python -m tools.routes remove RELEASE…     takes releases out of the file
 python -m tools.routes check               probes the newest release of the file anew, and compares
 python -m tools.routes difference OLD NEW  what changes for an admin, by the file alone
@@ -25,9 +26,13 @@ def add(path: Path, releases: list[str]) -> int:
         install.numbers(release)
         routes = probing.probe(release)
         # Read anew each time: a probe takes a while, and the file may have changed meanwhile.
-        book = merge.add(merge.read(path), release, routes)
+        before = merge.read(path)
+        book = merge.add(before, release, routes)
         merge.write(book, path)
         print(f"Synapse {release}: {len(routes)} routes, now in {path.name}")
+        for replaced in before.replaced_by(release):
+            newer = ", a newer patch" if install.numbers(replaced) > install.numbers(release) else ""
+            print(f"Synapse {release} takes the place of {replaced}{newer}: the file has one patch of each minor.")
         _tell(book, book.before(release), release)
     return 0
 

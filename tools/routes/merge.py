@@ -93,10 +93,16 @@ class Book:
         place = self.releases.index(release)
         return self.releases[place - 1] if place else None
 
+    def replaced_by(self, release: str) -> tuple[str, ...]:
+        """Returns the other patches of its minor, whose place a release takes: routes are looked up by minor."""
+        minor = numbers(release)[:2]
+        return tuple(name for name in self.releases if name != release and numbers(name)[:2] == minor)
+
 
 def add(book: Book, release: str, routes: Iterable[Served]) -> Book:
-    """Returns the book with a release put in, or in place of what it said of this release."""
-    known = {name: {route.identity for route in book.of(name)} for name in book.releases}
+    """Returns the book with a release put in, or in place of what it said of this release or a patch of its minor."""
+    replaced = book.replaced_by(release)
+    known = {name: {route.identity for route in book.of(name)} for name in book.releases if name not in replaced}
     fresh = {route.identity: route.servlet for route in routes}
     servlets = {route.identity: route.servlet for route in book.routes}
     known[release] = set(fresh)

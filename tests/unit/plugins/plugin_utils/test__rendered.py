@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -217,6 +218,55 @@ def test_a_file_or_a_place_in_a_file_is_refused(tmp_path: Path) -> None:
     for value in ("file", "file/below/it"):
         with pytest.raises(FileSetError, match=r"^render_to is .*: .*/file is no directory. Give"):
             check_root(str(tmp_path / value), [])
+
+
+FOREIGN = ["", ".rendered", "a", "left"]
+"""Places below a directory that was rendered to, for the hosts "a" and, before, "left"."""
+
+
+@pytest.fixture
+def rendered(run: Run) -> Path:
+    for host in ("a", "left"):
+        run.write(host, file("/etc/x"))
+    run.close(["a", "left"])
+    return run.root
+
+
+@pytest.mark.parametrize("place", FOREIGN)
+def test_a_symbolic_link_is_refused(rendered: Path, tmp_path: Path, place: str) -> None:
+    assert check_root(str(rendered), ["a"]) == rendered
+    path = rendered / place
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    told = rf"^render_to is {rendered}: {path} is a symbolic link, .* Give a directory of your own that is empty or"
+    with pytest.raises(FileSetError, match=told):
+        check_root(str(rendered), ["a"])
+
+
+@pytest.mark.parametrize("place", FOREIGN)
+def test_what_belongs_to_another_user_is_refused(rendered: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    real = os.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = list(real(path))
+        if path == rendered / place:
+            found[stat.ST_UID] += 1
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    told = rf"^render_to is {rendered}: {rendered / place} belongs to another user, .* Give a directory of your own"
+    with pytest.raises(FileSetError, match=told):
+        check_root(str(rendered), ["a"])
+
+
+def test_a_link_to_an_empty_directory_or_in_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    with pytest.raises(FileSetError, match="is a symbolic link"):
+        check_root(f"{tmp_path}/link/", [])
+    (tmp_path / "empty" / ".rendered").symlink_to(tmp_path)
+    with pytest.raises(FileSetError, match=r"/\.rendered is a symbolic link"):
+        check_root(str(tmp_path / "empty"), [])
 
 
 def test_an_empty_a_new_and_a_rendered_directory_are_taken(run: Run, tmp_path: Path) -> None:

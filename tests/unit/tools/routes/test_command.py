@@ -49,6 +49,29 @@ def test_the_first_release_has_nothing_to_be_compared_with(tmp_path: Path, path:
     assert path.exists()
 
 
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("1.163.3", "Synapse 1.163.3 takes the place of 1.163.2: the file has one patch of each minor."),
+        ("1.163.1", "Synapse 1.163.1 takes the place of 1.163.2, a newer patch: the file has one patch of each minor."),
+    ],
+)
+def test_another_patch_of_a_minor_takes_the_place_of_the_one_that_is_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], release: str, told: str
+) -> None:
+    monkeypatch.setitem(RELEASES, release, RELEASES["1.163.2"])
+    assert main(["add", release], path) == 0
+    assert path.read_text() == text(ALL).replace("1.163.2", release)
+    assert f"{told}\n" in capsys.readouterr().out
+
+
+def test_a_release_that_is_added_again_takes_no_place_but_its_own(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["add", "1.163.2"], path) == 0
+    assert "takes the place" not in capsys.readouterr().out
+
+
 def test_a_file_that_is_true_passes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"], path) == 0
     assert "what its registry says" in capsys.readouterr().out

@@ -104,6 +104,16 @@ def test_a_release_that_is_probed_anew_takes_the_place_of_what_was_said_of_it() 
     assert lasts("/devices", book) == [("1.100.0", "1.130.0"), ("1.130.0", "1.163.2")]
 
 
+@pytest.mark.parametrize("patch", ["1.130.7", "1.130.10"])
+def test_there_is_one_patch_of_each_minor(patch: str) -> None:
+    book = add(add(ALL, "1.130.9", RELEASES["1.130.0"]), patch, RELEASES["1.130.0"])
+    assert book.releases == ("1.84.1", "1.100.0", patch, "1.163.2")
+    assert lasts("/devices", book) == [("1.100.0", patch), (patch, None)]
+    assert ALL.replaced_by(patch) == ("1.130.0",)
+    assert book.replaced_by(patch) == ()
+    assert book.replaced_by("1.13.0") == ()
+
+
 def test_each_release_is_found_again_as_it_was_added() -> None:
     for release, routes in RELEASES.items():
         assert {route.identity for route in ALL.of(release)} == {route.identity for route in routes}
