@@ -41,6 +41,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._replay import (
     upstream_servers,
 )
 
+from benchmarks.readme import write_table
 from tools.docs_tables import table
 from tools.inventory import load_topology
 from tools.nginx import MissingProgramError, library_path, nginx_binary, unpacked
@@ -426,11 +427,7 @@ def main() -> None:
         raise SystemExit(2) from None
     print(result)
     if options.write:
-        readme = ROOT / "README.md"
-        text, count = _MARKED.subn(lambda match: f"{match[1]}{result}\n{match[2]}", readme.read_text())
-        if count != 1:
-            raise SystemExit("README.md has lost the markers of the benchmark")
-        readme.write_text(text)
+        write_table(_MARKED, result)
 
 
 def _pools(*counts: str) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
+from benchmarks.readme import write_table
 from tools.docs_tables import table
 from tools.inventory import load_topology
 from tools.runs import ROOT, Fleet, disposable_fleet
@@ -85,11 +86,7 @@ def main() -> None:
     result = measure(options.rounds)
     print(result)
     if options.write:
-        readme = ROOT / "README.md"
-        text, count = _MARKED.subn(lambda match: f"{match[1]}{result}\n{match[2]}", readme.read_text())
-        if count != 1:
-            raise SystemExit("README.md has lost the markers of the benchmark")
-        readme.write_text(text)
+        write_table(_MARKED, result)
 
 
 if __name__ == "__main__":

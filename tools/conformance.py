@@ -15,7 +15,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
@@ -29,6 +28,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._conformance imp
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, Request
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import pools_at
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST, Release, parse_release
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import kept_on_main
@@ -70,20 +70,9 @@ def fleet_at(inventory: str, release: Release, *, mas: bool = False) -> Topology
             variables["synapse_extra_config"] = {**more, "matrix_authentication_service": {"enabled": True}}
         for group in ("generic_workers", "media_workers", "background_workers"):
             if isinstance(variables.get(group), Mapping):
-                variables[group] = _without_newer_duties(variables[group], at_least)
+                # As an operator of that release would have them.
+                variables[group] = pools_at(variables[group], at_least)
     return dataclasses.replace(build_topology(inputs), release=release)
-
-
-def _without_newer_duties(pools: Mapping[str, Any], release: Release) -> dict[str, Any]:
-    """Leaves out what the release has not got, as an operator of that release would have."""
-    from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES  # noqa: PLC0415
-
-    kept = {}
-    for pool, value in pools.items():
-        duties = [duty for duty in value.get("duties", [pool]) if DUTIES[duty].since <= release]
-        if duties:
-            kept[pool] = {**value, "duties": duties}
-    return kept
 
 
 def members(topology: Topology) -> list[Member]:

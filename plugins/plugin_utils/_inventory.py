@@ -423,14 +423,14 @@ def pools_of(
 ) -> dict[str, Any]:
     """Returns the pools of a host in one worker group: what the inventory sets, else the preset's."""
     value = host_input(hosts, host, group)
-    return _preset_pools(preset, group, release) if value is None else dict(value)
+    return pools_at(PRESETS[preset][group], release) if value is None else dict(value)
 
 
-def _preset_pools(preset: str, group: str, release: Release) -> dict[str, Any]:
-    """Returns the pools of a preset, without the duties that the release has not got yet."""
-    pools = {}
-    for pool, value in PRESETS[preset][group].items():
+def pools_at(pools: Mapping[str, Mapping[str, Any]], release: Release) -> dict[str, Any]:
+    """Returns pools without the duties that a release has not got yet, and without those that have no other."""
+    kept = {}
+    for pool, value in pools.items():
         duties = [name for name in value.get("duties", [pool]) if DUTIES[name].since <= release]
         if duties:
-            pools[pool] = {**value, "duties": duties}
-    return pools
+            kept[pool] = {**value, "duties": duties}
+    return kept
