@@ -8,9 +8,10 @@ instead, and the host is not contacted.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ansible import constants as C  # noqa: N812  # its name everywhere in Ansible
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -22,7 +23,11 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
     encode,
     report,
 )
+from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import pending_digests
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import Rendered, Wanted
+
+PENDING = "file_set_pending"
+"""The fact of what a run would write, were it not in check mode."""
 
 
 class ActionModule(ActionBase):
@@ -37,19 +42,16 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         check_modes(self._task.args)
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        templates = Templates(self, task_vars)
         files = [
-            {
-                "path": path,
-                "content": file["content"] if file["template"] is None else self._render(file, variables, task_vars),
-                **{key: file[key] for key in ("mode", "owner", "group", "sensitive")},
-            }
+            {"path": path, "content": content, **{key: file[key] for key in ("mode", "owner", "group", "sensitive")}}
             for file in args["files"]
-            for path, variables in expand(file)
+            for path, content in zip(paths(file), templates.contents(file), strict=True)
         ]
         directories = [
             {"path": path, **{key: directory[key] for key in ("mode", "owner", "group")}}
             for directory in args["directories"]
-            for path, _variables in expand(directory)
+            for path in paths(directory)
         ]
         if directory := task_vars.get("render_directory"):
             wanted = [
@@ -59,32 +61,95 @@ class ActionModule(ActionBase):
             ]
             result.update(write_tree(directory, wanted, check_mode=self._task.check_mode, diff=self._task.diff))
             return result
+        texts = {file["path"]: file["content"] for file in files}
         files = [{**file, "content": encode(file["content"])} for file in files]
         module_args = {"directories": directories, "files": files, "links": args["links"], "purge": args["purge"]}
         result.update(self._execute_module("baremetal.synapse.file_set", module_args=module_args, task_vars=task_vars))
+        if self._task.check_mode:
+            known = task_vars.get("ansible_facts", {}).get(PENDING, {})
+            result["ansible_facts"] = {PENDING: {**known, **pending(texts, args["links"], result)}}
         return result
 
-    def _render(self, file: dict[str, Any], variables: dict[str, Any], task_vars: dict[str, Any]) -> str:
+
+class Templates:
+    """The templates of one task, each compiled once: that costs far more than printing it."""
+
+    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any]) -> None:
+        """Takes what all templates see.
+
+        Args:
+            action: the action, which knows where templates are.
+            task_vars: the variables of the task.
+        """
+        self._action = action
+        self._variables = {"ansible_managed": "Ansible managed", **task_vars}
+        self._search_path = [os.path.join(path, "templates") for path in task_vars.get("ansible_search_path", [])]
+        self._templars: dict[str, Any] = {}
+
+    def contents(self, file: Mapping[str, Any]) -> list[str]:
+        """Returns the text of each file that an entry of ``files`` stands for."""
+        items = file["for_each"]
+        if file["template"] is None:
+            return [file["content"]] * (1 if items is None else len(items))
+        if items is not None and not items:
+            return []
+        templar, text = self._find(file)
+        variables = file["vars"] or {}
+        if items is None:
+            return [self._render(file, templar, text, variables)]
+        # One template prints all of the files, with a mark after each.
+        mark = f"<{uuid4().hex}>"
+        loop = f"{{% for item in __file_set_items +%}}{without_last_newline(text)}{mark}{{% endfor %}}"
+        rendered = self._render(file, templar, loop, {**variables, "__file_set_items": items})
+        return [with_newlines_of(text, one) for one in rendered.split(mark)[:-1]]
+
+    def _render(self, file: Mapping[str, Any], templar: Any, text: str, variables: Mapping[str, Any]) -> str:
+        templar.available_variables = {**self._variables, **variables}
+        rendered = templar.template(
+            trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True}
+        )
+        if not isinstance(rendered, str):
+            raise AnsibleActionFail(
+                f"{file['path']}: template {file['template']!r} gives no text but a {type(rendered).__name__}"
+            )
+        return rendered
+
+    def _find(self, file: Mapping[str, Any]) -> tuple[Any, str]:
+        """Returns a templar that finds what the template includes, and the template's text."""
         try:
-            source = self._find_needle("templates", file["template"])
+            source = self._action._find_needle("templates", file["template"])
         except AnsibleError as exc:
             raise AnsibleActionFail(f"{file['path']}: there is no template {file['template']!r}") from exc
-        template = trust_as_template(self._loader.get_text_file_contents(source))
-        searchpath = [
-            os.path.dirname(source),
-            *(os.path.join(p, "templates") for p in task_vars.get("ansible_search_path", [])),
-        ]
-        templar = self._templar.copy_with_new_env(
-            searchpath=searchpath, available_variables={"ansible_managed": "Ansible managed", **task_vars, **variables}
-        )
-        text = templar.template(
-            template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True}
-        )
-        if not isinstance(text, str):
-            raise AnsibleActionFail(
-                f"{file['path']}: template {file['template']!r} gives no text but a {type(text).__name__}"
-            )
-        return text
+        directory = os.path.dirname(source)
+        if directory not in self._templars:
+            # A new templar finds and wraps every filter anew.
+            searchpath = [directory, *self._search_path]
+            self._templars[directory] = self._action._templar.copy_with_new_env(searchpath=searchpath)
+        return self._templars[directory], self._action._loader.get_text_file_contents(source)
+
+
+def without_last_newline(text: str) -> str:
+    """Returns a template as Jinja takes it by itself: without the newline at its end."""
+    return text[:-1] if text.endswith("\n") else text
+
+
+def with_newlines_of(template: str, rendered: str) -> str:
+    """Returns a rendered text with at least as many newlines at its end as its template has, as Ansible does it."""
+    missing = trailing_newlines(template) - trailing_newlines(rendered)
+    return rendered + "\n" * missing
+
+
+def trailing_newlines(text: str) -> int:
+    """Returns the number of newlines at the end."""
+    return len(text) - len(text.rstrip("\n"))
+
+
+def pending(texts: Mapping[str, str], links: list[dict[str, Any]], result: Mapping[str, Any]) -> dict[str, Any]:
+    """The hashes of what would be written, by path: whoever tells what a change concerns cannot read it on the host."""
+    targets = {link["path"]: {"target": link["target"]} for link in links}
+    written = {path: pending_digests(texts[path]) for path in result.get("rewritten_paths", ()) if path in texts}
+    led_anew = {path: targets[path] for path in result.get("changed_paths", ()) if path in targets}
+    return {**written, **led_anew, **{path: {} for path in result.get("removed_paths", ())}}
 
 
 def wanted_file(entry: dict[str, Any]) -> Wanted:
@@ -120,17 +185,16 @@ def check_modes(args: dict[str, Any]) -> None:
                 )
 
 
-def expand(entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and variables of each thing that an entry of `directories` or `files` stands for."""
-    variables = entry.get("vars") or {}
-    if entry["for_each"] is None:
-        yield entry["path"], variables
-        return
-    for item in entry["for_each"]:
-        try:
-            path = entry["path"].format(**item)
-        except (KeyError, IndexError, ValueError) as exc:
-            raise AnsibleActionFail(
-                f"path {entry['path']!r} does not fit the for_each entry {dict(item)!r}: {exc}"
-            ) from exc
-        yield path, {**variables, "item": item}
+def paths(entry: Mapping[str, Any]) -> list[str]:
+    """Returns the path of each thing that an entry of `directories` or `files` stands for."""
+    return [entry["path"]] if entry["for_each"] is None else [path_of(entry, item) for item in entry["for_each"]]
+
+
+def path_of(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    """Returns the path for one entry of `for_each`."""
+    try:
+        return str(entry["path"].format(**item))
+    except (KeyError, IndexError, ValueError) as exc:
+        raise AnsibleActionFail(
+            f"path {entry['path']!r} does not fit the for_each entry {dict(item)!r}: {exc}"
+        ) from exc

@@ -23,6 +23,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "name": {"type": "str"},
         },
     },
+    # The whole mapping: every value in it is kept out of results and logs.
+    "copies": {"type": "dict", "no_log": True},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
 }

@@ -165,6 +165,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ansible_facts:
+  description:
+    - In check mode only, as C(file_set_pending) all that this and earlier tasks would write on the host, by path, with
+      the hashes of the content and of its options, from which M(baremetal.synapse.unit_survey) tells whom it concerns.
+  returned: in check mode
+  type: dict
 changed_paths:
   description: Directories, files and links that were created or changed, or would be.
   returned: success

@@ -34,6 +34,9 @@ options:
     type: str
     choices: [open, close]
     required: true
+  picture:
+    description: What C(fleet.svg) in the directory is to hold; V(close) writes it.
+    type: str
 attributes:
   check_mode:
     description: Changes nothing and tells what would change.

@@ -13,6 +13,7 @@ description:
   - Makes each secret that is not there yet, on the host itself. It never leaves the host and is never printed.
   - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
     order.
+  - With O(copies), nothing is made. The files are copies of another host's secrets instead, and follow them.
   - In a run of C(playbooks/render.yml), no host is contacted and no secret is made. The files below C(render_to) hold
     placeholders instead, which everybody knows. If such a placeholder is found on a host, it is refused.
 options:
@@ -41,6 +42,12 @@ options:
       name:
         description: What the secret is called. It only helps the reader.
         type: str
+  copies:
+    description:
+      - What each file holds, by its path, as M(baremetal.synapse.secret_contents) returns it on the host that has made
+        the secrets.
+      - In check mode, a secret may be missing here, because the other host has not made it yet.
+    type: dict
   owner:
     description: Name of the user who owns the files.
     type: str
@@ -82,7 +89,9 @@ created_paths:
   elements: str
   sample: [/etc/matrix-synapse/secrets/form_secret]
 changed_paths:
-  description: Secrets that were there and got their owner, group or mode set right, or would get it.
+  description:
+    - Secrets that were there and got their owner, group or mode set right, or would get it; with O(copies), also those
+      that differed from the other host's.
   returned: success
   type: list
   elements: str
@@ -98,6 +107,7 @@ import re
 import secrets
 import stat
 import string
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -124,39 +134,76 @@ def generate(kind: str) -> str:
     return f"{token}\n"
 
 
-def ensure(files: list[dict[str, Any]], owner: str, group: str, check_mode: bool) -> tuple[list[str], list[str]]:
-    """Make what is missing and set attributes right; the paths that were created, and those that were set right."""
+def ensure(
+    files: list[dict[str, Any]],
+    owner: str,
+    group: str,
+    check_mode: bool,
+    copies: Mapping[str, str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Make or copy what is missing and set attributes right; the paths that were created, and those set right.
+
+    Args:
+        files: the secrets, as the module's option of that name has them.
+        owner: name of the user who owns them.
+        group: name of the group that owns them.
+        check_mode: change nothing.
+        copies: the content of each by its path; None to make what is missing.
+
+    Raises:
+        SecretError: a secret cannot be made, copied or kept.
+    """
     uid, gid = _ids(owner, group, check_mode)
     created: list[str] = []
     changed: list[str] = []
     for file in files:
         path, mode = file["path"], file["mode"]
-        if not re.fullmatch(r"0[0-7]{3}", mode):
-            raise SecretError(f'{path}: mode {mode!r} is not four octal digits in quotes, such as "0400"')
+        _check_mode(path, mode)
+        wanted = None if copies is None else copies.get(path)
+        if copies is not None and not wanted and not check_mode:
+            raise SecretError(
+                f"{path}: the host that makes the secrets has given none: run the playbook on that host too"
+            )
         try:
             found = os.lstat(path)
         except FileNotFoundError:
             created.append(path)
             if not check_mode:
-                create(path, generate(file["kind"]), int(mode, 8), uid, gid)
+                create(path, wanted or generate(file["kind"]), int(mode, 8), uid, gid)
             continue
-        if not stat.S_ISREG(found.st_mode):
-            raise SecretError(
-                f"{path} is no regular file: put the secret there as a file, or remove it to have a new one made"
-            )
-        if found.st_size == 0:
-            raise SecretError(f"{path} is empty: put the secret back, or remove the file to have a new one made")
-        if found.st_size <= LONGEST and is_placeholder(_content(path)):
-            raise SecretError(
-                f"{path} holds a placeholder of playbooks/render.yml, which is no secret: put the secret back, or "
-                "remove the file to have a new one made"
-            )
+        if wanted is None:
+            _refuse_no_secret(path, found)
+        elif not stat.S_ISREG(found.st_mode) or _content(path) != wanted.encode():
+            changed.append(path)
+            if not check_mode:
+                create(path, wanted, int(mode, 8), uid, gid, replace=True)
+            continue
         if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) != (uid, gid, int(mode, 8)):
             changed.append(path)
             if not check_mode:
                 os.chown(path, uid, gid)
                 os.chmod(path, int(mode, 8))
     return created, changed
+
+
+def _check_mode(path: str, mode: str) -> None:
+    if not re.fullmatch(r"0[0-7]{3}", mode):
+        raise SecretError(f'{path}: mode {mode!r} is not four octal digits in quotes, such as "0400"')
+
+
+def _refuse_no_secret(path: str, found: os.stat_result) -> None:
+    """Refuse what is in the place of a secret, for nobody but the operator knows what became of it."""
+    if not stat.S_ISREG(found.st_mode):
+        raise SecretError(
+            f"{path} is no regular file: put the secret there as a file, or remove it to have a new one made"
+        )
+    if found.st_size == 0:
+        raise SecretError(f"{path} is empty: put the secret back, or remove the file to have a new one made")
+    if found.st_size <= LONGEST and is_placeholder(_content(path)):
+        raise SecretError(
+            f"{path} holds a placeholder of playbooks/render.yml, which is no secret: put the secret back, or "
+            "remove the file to have a new one made"
+        )
 
 
 def _content(path: str) -> bytes:
@@ -179,8 +226,8 @@ def _ids(owner: str, group: str, check_mode: bool) -> tuple[int, int]:
     return uid, gid
 
 
-def create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
-    """Bring the file into being whole, and never over an existing one."""
+def create(path: str, text: str, mode: int, uid: int, gid: int, *, replace: bool = False) -> None:
+    """Bring the file into being whole; over an existing one only where it is to be replaced."""
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
     try:
         with contextlib.suppress(FileNotFoundError):
@@ -192,6 +239,9 @@ def create(path: str, text: str, mode: int, uid: int, gid: int) -> None:
             os.fsync(descriptor)
         os.chown(temporary, uid, gid)
         os.chmod(temporary, mode)
+        if replace:
+            os.replace(temporary, path)
+            return
         os.link(temporary, path)
         os.unlink(temporary)
     except OSError as exc:
@@ -203,13 +253,16 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     try:
-        created, changed = ensure(params["files"], params["owner"], params["group"], module.check_mode)
+        created, changed = ensure(
+            params["files"], params["owner"], params["group"], module.check_mode, params["copies"]
+        )
     except SecretError as exc:
         module.fail_json(msg=str(exc))
     result: dict[str, Any] = {"changed": bool(created or changed), "created_paths": created, "changed_paths": changed}
     if module._diff:
         lines = [f"+ new secret {path}\n" for path in created] + [
-            f"~ owner, group or mode of {path}\n" for path in changed
+            f"~ {'content, ' if params['copies'] is not None else ''}owner, group or mode of {path}\n"
+            for path in changed
         ]
         result["diff"] = [{"prepared": "".join(lines)}] if lines else []
     module.exit_json(**result)

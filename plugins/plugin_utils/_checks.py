@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from ._duties import WORKER_GROUPS
@@ -72,6 +73,62 @@ def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None
                 "(not shown)",
                 "it is computed from the topology",
                 "Remove it; docs/topology.md tells which variable sets it.",
+                host,
+            )
+
+
+def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
+    """Refuses hosts of a worker group that would run nothing because nobody has said what; ``{}`` says it."""
+    groups, hosts = inputs["groups"], inputs["hosts"]
+    if any("synapse_preset" in variables for variables in hosts.values()):
+        return
+    for group in WORKER_GROUPS:
+        for host in groups.get(group, ()):
+            if hosts[host].get(group) is None:
+                raise TopologyError(
+                    group,
+                    None,
+                    f"the host is in the group {group} and would run nothing",
+                    f"Write its pools in group_vars/{group}.yml, {group}: {{}} for none, or set synapse_preset.",
+                    host,
+                )
+
+
+def check_addresses(addresses: Mapping[str, str]) -> None:
+    """Refuses addresses at which the hosts of a fleet of several cannot reach each other, or tell each other apart.
+
+    Args:
+        addresses: the address of each host, in the form of an IP address.
+    """
+    if len(addresses) < 2:
+        return
+    holders: dict[IPv4Address | IPv6Address, str] = {}
+    for host, written in addresses.items():
+        address = ip_address(written)
+        if address.is_loopback or address.is_unspecified or address.is_multicast:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                "it is no address at which another host could reach this one",
+                "Set it to the host's private address, in its host_vars.",
+                host,
+            )
+        first = next(iter(holders), address)
+        if first.version != address.version:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                f"{holders[first]} has {first}, and the firewall and PostgreSQL know hosts by addresses of one kind",
+                f"Use IPv{first.version} or IPv{address.version} for all hosts.",
+                host,
+            )
+        other = holders.setdefault(address, host)
+        if other != host:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                f"{other} has the same address",
+                "Set it to the address of this host alone, in its host_vars.",
                 host,
             )
 

@@ -69,7 +69,7 @@ _ALL = (
     _writer("thread_subscriptions", "writers of thread subscriptions", since=Release(1, 136), exclusive=True),
     Duty(
         name="quarantined_media_changes",
-        about="writers of media quarantine; the media workers themselves, added to them by itself",
+        about="writers of media quarantine; the first media worker if no pool names it",
         groups=(MEDIA,),
         stream="quarantined_media_changes",
         resources=("media", "client", "federation"),

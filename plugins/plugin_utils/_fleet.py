@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _layout as layout
+from ._dependencies import reloads
 from ._registry import registry
 from ._rules import kept_on_main
 from ._topology import Topology
@@ -24,9 +25,13 @@ def fleet(topology: Topology) -> dict[str, Any]:
             "known": registry().is_known(topology.release),
             "kept_on_main": [{"path": path, "reason": reason} for path, reason in sorted(kept_on_main().items())],
         },
+        "reloads": reloads(topology.release),
         "transport": "unix" if topology.unix else "tcp",
         "hosts": list(topology.addresses),
         "main_host": topology.main.host,
+        "synapse_hosts": synapse_hosts,
+        "nginx_hosts": list(topology.nginx_hosts),
+        "has_workers": bool(topology.workers),
         "synapse_addresses": [topology.addresses[host] for host in synapse_hosts],
         "media_store_path": options["synapse_media_store_path"],
         "jemalloc": options["synapse_jemalloc"],
@@ -37,6 +42,8 @@ def fleet(topology: Topology) -> dict[str, Any]:
             "host": topology.postgres_host,
             "address": topology.addresses[topology.postgres_host],
             "socket_dir": layout.POSTGRES_SOCKET_DIR,
+            "tls": options["postgres_tls"] and not topology.unix,
+            "tls_root_certificate": None if topology.unix else options["postgres_tls_root_certificate"],
         },
         "redis": None
         if topology.redis_host is None

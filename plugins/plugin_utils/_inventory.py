@@ -15,7 +15,7 @@ from typing import Any
 from ._duties import BACKGROUND, DUTIES, GENERIC, MEDIA
 from ._errors import TopologyError, did_you_mean
 from ._layout import MEDIA_DIR, REDIS_PACKAGES
-from ._presets import PRESETS
+from ._presets import DEFAULT_PRESET, PRESETS
 from ._releases import NEWEST, Release
 
 POSTGRES_GROUP = "postgres"
@@ -86,6 +86,8 @@ COMPUTED_OPTIONS = frozenset(
 
 _SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+# The units of Synapse do not see the others.
+_HOST_PATH = re.compile(r"(?!/(home|root|tmp|run|var/tmp)(/|$))(/[A-Za-z0-9._-]+)+")
 _SIZE = re.compile(r"[1-9][0-9]*[KMG]?")
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
@@ -153,16 +155,24 @@ def _address(value: Any) -> Problem | None:
     return None
 
 
-def _networks(value: Any) -> Problem | None:
+def _networks(reader: str) -> Callable[[Any], Problem | None]:
+    """Returns a check that a value is a list of networks; the reader is what would look names up."""
     mend = "Write a list of networks, such as [192.0.2.0/24, 2001:db8::/32]; one address is a network as well."
-    if not isinstance(value, list):
-        return "it is a list of networks", mend
-    for entry in value:
-        try:
-            ip_network(entry if isinstance(entry, str) else "", strict=False)
-        except ValueError:
-            return f"{entry!r} in it is no network, and nginx looks names up only when it starts", mend
-    return None
+
+    def check(value: Any) -> Problem | None:
+        if not isinstance(value, list):
+            return "it is a list of networks", mend
+        for entry in value:
+            try:
+                ip_network(entry if isinstance(entry, str) else "", strict=False)
+            except ValueError:
+                return f"{entry!r} in it is no network, and {reader} looks names up only when it starts", mend
+        return None
+
+    return check
+
+
+_networks_of_nginx = _networks("nginx")
 
 
 def check_networks(name: str, value: Any, host: str) -> None:
@@ -171,7 +181,7 @@ def check_networks(name: str, value: Any, host: str) -> None:
     Raises:
         TopologyError: the value is no list of networks.
     """
-    problem = _networks(plain(value))
+    problem = _networks_of_nginx(plain(value))
     if problem is not None:
         raise TopologyError(name, plain(value), *problem, host=host)
 
@@ -198,7 +208,7 @@ _ALL = (
     Input(
         name="synapse_preset",
         about="Fills the worker variables that the inventory does not set.",
-        default="monolith",
+        default=DEFAULT_PRESET,
         check=_one_of(list(PRESETS)),
     ),
     Input(
@@ -277,7 +287,7 @@ _ALL = (
         about="Where media are kept.",
         default=MEDIA_DIR,
         check=matches(
-            re.compile(r"(?!/(home|root|tmp|run|var/tmp)(/|$))(/[A-Za-z0-9._-]+)+"),
+            _HOST_PATH,
             "it is an absolute path outside of /home, /root, /run and /tmp, which the units do not see",
             f"Write {MEDIA_DIR}, or a path below /srv.",
         ),
@@ -307,10 +317,33 @@ _ALL = (
         check=_boolean,
     ),
     Input(
+        name="synapse_metrics_allowed",
+        about="Networks from which metrics may be read, on several hosts with tcp; nobody if it is empty.",
+        default=[],
+        check=_networks("the firewall"),
+    ),
+    Input(
         name="postgres_port",
         about="PostgreSQL's port.",
         default=5432,
         check=_number(1, 65535, "a port"),
+    ),
+    Input(
+        name="postgres_tls",
+        about="Whether Synapse's connections to PostgreSQL are encrypted; used with tcp.",
+        default=False,
+        check=_boolean,
+    ),
+    Input(
+        name="postgres_tls_root_certificate",
+        about="Where the hosts of Synapse have the certificate that signs PostgreSQL's, which is then verified.",
+        check=_optional(
+            matches(
+                _HOST_PATH,
+                "it is an absolute path outside of /home, /root, /run and /tmp",
+                "Write /etc/ssl/matrix/root.pem.",
+            )
+        ),
     ),
     Input(
         name="redis_port",
@@ -330,14 +363,14 @@ _ALL = (
         about="Networks from which nginx lets the admin API be used, and the one of MAS; nobody if it is empty.",
         default=[],
         per_host=True,
-        check=_networks,
+        check=_networks_of_nginx,
     ),
     Input(
         name="nginx_trusted_proxies",
         about="Networks of proxies in front of nginx, whose X-Forwarded-For tells the client's address.",
         default=[],
         per_host=True,
-        check=_networks,
+        check=_networks_of_nginx,
     ),
 )
 

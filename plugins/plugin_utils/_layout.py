@@ -17,11 +17,18 @@ SHARED_CONFIG = f"{CONFIG_DIR}/homeserver.yaml"
 MAIN_CONFIG = f"{CONFIG_DIR}/main.yaml"
 WORKERS_DIR = f"{CONFIG_DIR}/workers"
 LOG_CONFIG = f"{CONFIG_DIR}/log.yaml"
+FLEET_RECORD = f"{CONFIG_DIR}/fleet.json"
 SECRETS_DIR = f"{CONFIG_DIR}/secrets"
 DATA_DIR = "/var/lib/matrix-synapse"
 MEDIA_DIR = f"{DATA_DIR}/media"
 INSTALL_DIR = "/opt/matrix-synapse"
+CURRENT = f"{INSTALL_DIR}/current"
+UNIT_DIR = "/etc/systemd/system"
+MAIN_UNIT = "matrix-synapse.service"
+WORKER_UNIT = "matrix-synapse-worker@.service"
+LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
 RUN_DIR = "/run/matrix-synapse"
+FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
 REPLICATION_SOCKET_DIR = f"{RUN_DIR}/replication"
 POSTGRES_SOCKET_DIR = "/run/postgresql"
@@ -122,16 +129,17 @@ def layout() -> dict[str, str]:
         "data_dir": DATA_DIR,
         "install_dir": INSTALL_DIR,
         "releases_dir": f"{INSTALL_DIR}/releases",
-        "current": f"{INSTALL_DIR}/current",
+        "current": CURRENT,
         "uv_dir": f"{INSTALL_DIR}/uv",
-        "libexec_dir": "/usr/local/lib/matrix-synapse",
+        "libexec_dir": LIBEXEC_DIR,
+        "fleet_record": FLEET_RECORD,
         "run_dir": RUN_DIR,
         "http_socket_dir": HTTP_SOCKET_DIR,
         "replication_socket_dir": REPLICATION_SOCKET_DIR,
-        "fingerprint_dir": f"{RUN_DIR}/fingerprint",
-        "unit_dir": "/etc/systemd/system",
-        "main_unit": "matrix-synapse.service",
-        "worker_unit": "matrix-synapse-worker@.service",
+        "fingerprint_dir": FINGERPRINT_DIR,
+        "unit_dir": UNIT_DIR,
+        "main_unit": MAIN_UNIT,
+        "worker_unit": WORKER_UNIT,
         "target": "matrix-synapse.target",
         "tmpfiles": "/etc/tmpfiles.d/matrix-synapse.conf",
     }

@@ -6,7 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from ._layout import in_address
+from ._process import Process
 from ._topology import LOOPBACK, Topology
+
+
+def metrics_address(topology: Topology, process: Process) -> dict[str, Any]:
+    """Returns ``address`` and ``port`` of a process' metrics."""
+    return {"address": LOOPBACK if topology.unix else process.address, "port": process.metrics_port}
 
 
 def metrics_targets(topology: Topology) -> list[dict[str, Any]]:
@@ -16,7 +22,7 @@ def metrics_targets(topology: Topology) -> list[dict[str, Any]]:
     """
     return [
         {
-            "targets": [in_address(LOOPBACK if topology.unix else process.address, process.metrics_port)],
+            "targets": [in_address(*metrics_address(topology, process).values())],
             "labels": {
                 "job": "synapse" if process.is_main else process.pool,
                 "index": str(process.index),

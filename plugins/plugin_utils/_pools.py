@@ -212,8 +212,6 @@ def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) ->
             "Add media to the duties of this pool.",
             host,
         )
-    if "media" in names and place.release >= quarantine.since and quarantine.name not in names:
-        return (*names, quarantine.name)
     return tuple(names)
 
 

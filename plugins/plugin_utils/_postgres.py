@@ -22,6 +22,8 @@ Memory is rounded down to whole steps, so that another kernel, which sees a few 
 
 from __future__ import annotations
 
+import re
+
 from ._errors import TopologyError
 
 MIN_MEMORY_MIB = 512
@@ -45,6 +47,32 @@ def _whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def size_in_mib(written: str | int) -> int:
+    """Return a size of PostgreSQL's memory settings in MiB, rounded down; a number alone is in blocks of 8 KiB.
+
+    Raises:
+        TopologyError: it is no such size.
+    """
+    found = re.fullmatch(r"([0-9]+) *(B|kB|MB|GB|TB)?", str(written).strip())
+    if found is None:
+        raise TopologyError(
+            "postgres_settings.shared_buffers", written, "it is a size in PostgreSQL's units", "Write 2GB or 512MB."
+        )
+    unit = {"B": 1, "kB": 1024, None: 8192, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}[found[2]]
+    return int(found[1]) * unit // 1024**2
+
+
+def shared_buffers(memory_mib: int, *, shared: bool) -> str:
+    """Return the setting of that name, in the unit that PostgreSQL reads.
+
+    Args:
+        memory_mib: memory of the machine in MiB.
+        shared: whether Synapse runs on the same machine.
+    """
+    usable = memory_mib // 2 if shared else memory_mib
+    return f"{_bounded(usable // 4, 128, 32768, 64)}MB"
+
+
 def postgresql_settings(
     *,
     memory_mib: int,
@@ -54,6 +82,7 @@ def postgresql_settings(
     transport: str,
     listen_address: str | None,
     port: int,
+    tls: tuple[str, str] | None = None,
 ) -> dict[str, int | str]:
     """Return the settings for postgresql.conf, in the units that PostgreSQL reads.
 
@@ -65,6 +94,7 @@ def postgresql_settings(
         transport: ``unix`` (the socket only) or ``tcp``.
         listen_address: the address to listen on, needed with ``tcp``.
         port: the port, which also is the suffix of the socket's name.
+        tls: the paths of the server's certificate and of its key; None to leave TLS as the distribution has it.
 
     Raises:
         TopologyError: an argument that no machine or topology can have.
@@ -85,12 +115,14 @@ def postgresql_settings(
 
     usable = memory // 2 if shared else memory
     wal = _bounded(usable // 4, 1024, 8192, 256)
+    encryption = {} if tls is None else {"ssl": "on", "ssl_cert_file": tls[0], "ssl_key_file": tls[1]}
     return {
+        **encryption,
         "listen_addresses": str(listen_address) if transport == "tcp" else "",
         "port": number,
         "max_connections": connections,
         "password_encryption": "scram-sha-256",
-        "shared_buffers": f"{_bounded(usable // 4, 128, 32768, 64)}MB",
+        "shared_buffers": shared_buffers(memory, shared=shared),
         "effective_cache_size": f"{_bounded(usable * 3 // 4, 256, 1 << 20, 256)}MB",
         "work_mem": f"{_bounded(usable // 4 // connections, 4, 64)}MB",
         "maintenance_work_mem": f"{_bounded(usable // 16, 64, 1024, 32)}MB",

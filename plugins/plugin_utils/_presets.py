@@ -13,19 +13,24 @@ _STREAMS = ["typing", "to_device", "account_data", "presence", "push_rules", "re
 _READERS = ["client_reader", "federation_reader", "federation_inbound", "room", "login", "sliding_sync"]
 _JOBS = ["background_tasks", "user_directory", "appservices"]
 _MANY_IN_FULL = 2
-# Of these a second one would not be of use, though it may be had: the media workers are their writers.
-_NOT_IN_FULL = ("quarantined_media_changes",)
+# The writers of media quarantine are media workers.
+_BESIDE = {"media": "quarantined_media_changes"}
 
 
 def _full() -> dict[str, Pools]:
     """Every duty in a pool of its own, two workers of everything that may be many."""
     pools: dict[str, Pools] = {GENERIC: {}, MEDIA: {}, BACKGROUND: {}}
     for duty in DUTIES.values():
-        if duty.name not in _NOT_IN_FULL:
-            pools[duty.groups[-1]][duty.name] = {"count": 1 if duty.single else _MANY_IN_FULL}
+        if duty.name in _BESIDE.values():
+            continue
+        pool: dict[str, Any] = {"count": 1 if duty.single else _MANY_IN_FULL}
+        if duty.name in _BESIDE:
+            pool["duties"] = [duty.name, _BESIDE[duty.name]]
+        pools[duty.groups[-1]][duty.name] = pool
     return pools
 
 
+DEFAULT_PRESET = "monolith"
 PRESETS: dict[str, dict[str, Pools]] = {
     "monolith": {GENERIC: {}, MEDIA: {}, BACKGROUND: {}},
     "small": {

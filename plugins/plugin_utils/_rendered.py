@@ -12,17 +12,19 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import Change, FileSetError, malformed
 
 MANIFESTS = ".rendered"
 README = "README"
+PICTURE = "fleet.svg"
 README_TEXT = """\
 Written by playbooks/render.yml of the Ansible collection baremetal.synapse: below the name of each host, the files that
-site.yml deploys to it. The next run of render.yml replaces what is here.
+site.yml deploys to it. fleet.svg shows the fleet. The next run of render.yml replaces what is here.
 
 Nothing below etc/matrix-synapse/secrets is a secret: these files, and the password in Redis' configuration, are
 placeholders, which everybody knows. Each host makes its own secrets. Do not copy the placeholders to a host.
@@ -32,6 +34,8 @@ _KINDS = ("directory", "regular file", "symbolic link")
 _PARENT_MODE = 0o755
 _PRIVATE = 0o700
 _SECRET_MODE = 0o600
+# So many characters at the beginning tell our files at the top from others.
+_RECOGNISED = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,7 @@ def check_root(value: object, hosts: Collection[str]) -> Path:
     # Nothing below is looked at before it is known to be ours.
     _check_ours(value, root / MANIFESTS)
     for host in hosts:
-        if "/" in host or host.startswith(".") or host == README:
+        if "/" in host or host.startswith(".") or host in (README, PICTURE):
             raise FileSetError(
                 [f"The host {host!r} cannot be rendered: that is no name of a directory. Rename it in the inventory."]
             )
@@ -328,14 +332,21 @@ def close(root: Path, scratch: Path, hosts: Iterable[str]) -> list[tuple[Rendere
     return [(tree, tree.plan_removals()) for tree in trees]
 
 
-def plan_readme(root: Path) -> Change | None:
-    """Returns the change that puts a word of explanation at the top of the directory."""
-    path = root / README
-    before = path.read_text(errors="replace") if path.is_file() else ""
-    if before == README_TEXT or (os.path.lexists(path) and not before.startswith(README_TEXT[:40])):
-        return None
-    diff = {"before_header": README, "after_header": README, "before": before, "after": README_TEXT}
-    return Change(README, diff, lambda: _write(path, README_TEXT.encode(), 0o644))
+def plan_top(root: Path, texts: Mapping[str, str]) -> list[Change]:
+    """Returns the changes that put files beside the hosts' directories; what does not begin like them stays.
+
+    Args:
+        root: the directory to render to.
+        texts: what each of them holds, by its name.
+    """
+    changes = []
+    for name, text in texts.items():
+        path = root / name
+        before = path.read_text(errors="replace") if path.is_file() else ""
+        if before != text and (before[:_RECOGNISED] == text[:_RECOGNISED] or not os.path.lexists(path)):
+            diff = {"before_header": name, "after_header": name, "before": before, "after": text}
+            changes.append(Change(name, diff, partial(_write, path, text.encode(), 0o644)))
+    return changes
 
 
 def _parents(path: str) -> list[str]:

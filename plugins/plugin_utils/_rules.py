@@ -8,9 +8,11 @@ the duty (``_duties.py``). So a rule is a line: a duty, and the shapes of paths 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from types import MappingProxyType
 
 from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import without_variable_parts
 
@@ -120,6 +122,7 @@ def family(path: str) -> str:
     return words[0] if alone else "/".join(words[:2]).rstrip("*")
 
 
+@lru_cache(maxsize=4096)
 def rule_of(route: Route) -> Rule | None:
     """Returns the rule that decides a route, None if none names it."""
     text = shape(route.path)
@@ -143,14 +146,15 @@ def duty_of(route: Route) -> str | None:
     return _READERS.get(family(route.path), "client_reader")
 
 
-def kept_on_main() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def kept_on_main() -> Mapping[str, str]:
     """Returns the templates of all paths that main keeps although a worker could serve them, with the reason."""
     found = {}
     for route in registry().routes:
         rule = rule_of(route)
         if route.worker and rule is not None and rule.reason is not None:
             found[route.path] = rule.reason
-    return found
+    return MappingProxyType(found)
 
 
 def uncovered(route: Route, release: Release) -> str | None:

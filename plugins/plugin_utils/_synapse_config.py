@@ -26,6 +26,8 @@ _SECRETS = (
     # libpq ignores a password file that others may read.
     ("pgpass", "pgpass", "0400"),
 )
+# Only the main process serves the admin API that takes it.
+_FOR_MAIN_ALONE = frozenset({"registration_shared_secret"})
 _ONE_WORKER_OPTIONS = {
     "background_tasks": "run_background_tasks_on",
     "user_directory": "update_user_directory_from_worker",
@@ -35,9 +37,19 @@ _ONE_WORKER_OPTIONS = {
 _MANY_WORKERS_OPTIONS = {"federation_sender": "federation_sender_instances", "pusher": "pusher_instances"}
 
 
-def secret_files() -> list[dict[str, str]]:
-    """Returns the secrets of a fleet: name, path, kind (how it is made) and mode of each file."""
-    return [{"name": name, "path": _secret(name), "kind": kind, "mode": mode} for name, kind, mode in _SECRETS]
+def secret_files(topology: Topology | None = None, host: str | None = None) -> list[dict[str, str]]:
+    """Returns the secrets of a fleet: name, path, kind (how it is made) and mode of each file.
+
+    Args:
+        topology: the fleet; needed to leave out what a host does not need.
+        host: the host that they are for; all of them, which the main host makes, if it is None.
+    """
+    is_main = topology is None or host in (None, topology.main.host)
+    return [
+        {"name": name, "path": _secret(name), "kind": kind, "mode": mode}
+        for name, kind, mode in _SECRETS
+        if is_main or name not in _FOR_MAIN_ALONE
+    ]
 
 
 def _secret(name: str) -> str:
@@ -78,7 +90,6 @@ def shared_config(topology: Topology) -> dict[str, Any]:
         "signing_key_path": _secret("signing.key"),
         "macaroon_secret_key_path": _secret("macaroon_secret_key"),
         "form_secret_path": _secret("form_secret"),
-        "registration_shared_secret_path": _secret("registration_shared_secret"),
         "trusted_key_servers": options["synapse_trusted_key_servers"],
         "suppress_key_server_warning": True,
         "max_upload_size": options["synapse_max_upload_size"],
@@ -112,7 +123,11 @@ def main_config(topology: Topology) -> dict[str, Any]:
     if topology.workers:
         listeners.append(_replication_listener(topology, main))
     listeners.append(_metrics_listener(topology, main))
-    config: dict[str, Any] = {"log_config": layout.LOG_CONFIG, "listeners": listeners}
+    config: dict[str, Any] = {
+        "log_config": layout.LOG_CONFIG,
+        "listeners": listeners,
+        "registration_shared_secret_path": _secret("registration_shared_secret"),
+    }
     if topology.workers and not topology.with_duty("media"):
         config["enable_media_repo"] = True
     return {**config, **_own_options(topology, main)}
@@ -160,6 +175,10 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
     else:
         args["host"] = topology.addresses[topology.postgres_host]
         args["passfile"] = _secret("pgpass")
+        if topology.options["postgres_tls"]:
+            root = topology.options["postgres_tls_root_certificate"]
+            # Without a root, an eavesdropper learns nothing, but somebody who takes PostgreSQL's place is not noticed.
+            args |= {"sslmode": "require"} if root is None else {"sslmode": "verify-full", "sslrootcert": root}
     args["port"] = topology.options["postgres_port"]
     return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}
 

@@ -11,7 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from . import _layout as layout
-from ._checks import check_extra_config, check_groups, check_names, check_pools_have_a_group
+from ._checks import (
+    check_addresses,
+    check_extra_config,
+    check_groups,
+    check_groups_have_pools,
+    check_names,
+    check_pools_have_a_group,
+)
 from ._duties import DUTIES, MEDIA, WORKER_GROUPS
 from ._errors import TopologyError, did_you_mean
 from ._inventory import (
@@ -109,9 +116,11 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
     release = parse_release(options["synapse_version"])
     preset = options["synapse_preset"]
     check_pools_have_a_group(inputs, preset)
+    check_groups_have_pools(inputs)
     check_extra_config("synapse_extra_config", options["synapse_extra_config"])
     unix = _is_unix(options["synapse_transport"], hosts)
     addresses = {host: _address(hosts, host) for host in hosts}
+    check_addresses(addresses)
     for host in groups[NGINX_GROUP]:
         for name in ("nginx_admin_allowed", "nginx_trusted_proxies"):
             host_input(hosts, host, name)
@@ -143,7 +152,7 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
     _check_ports([main, *workers], groups, options)
     _check_media_store(workers, options["synapse_media_store_shared"])
 
-    ordered = tuple(_with_media_background(workers))
+    ordered = tuple(_with_media_singles(workers, release))
     by_duty = {duty: tuple(worker for worker in ordered if duty in worker.duties) for duty in DUTIES}
     return Topology(
         server_name=options["synapse_server_name"],
@@ -283,13 +292,19 @@ def _check_media_store(workers: Iterable[Process], shared: bool) -> None:
         )
 
 
-def _with_media_background(workers: Sequence[Process]) -> Sequence[Process]:
-    """Gives media_background to the first media worker if no pool names it: without it every one runs the jobs."""
+def _with_media_singles(workers: Sequence[Process], release: Release) -> Sequence[Process]:
+    """Gives the first media worker what no pool names: without media_background every one would run the jobs.
+
+    One writer of quarantined_media_changes is enough for what administrators do, and media workers that write no stream
+    come and go without a restart of the others.
+    """
     media = [worker for worker in workers if "media" in worker.duties]
-    if not media or any("media_background" in worker.duties for worker in workers):
+    missing = [
+        name
+        for name in ("media_background", "quarantined_media_changes")
+        if release >= DUTIES[name].since and not any(name in worker.duties for worker in workers)
+    ]
+    if not media or not missing:
         return workers
     chosen = media[0]
-    return [
-        replace(worker, duties=(*worker.duties, "media_background")) if worker is chosen else worker
-        for worker in workers
-    ]
+    return [replace(worker, duties=(*worker.duties, *missing)) if worker is chosen else worker for worker in workers]

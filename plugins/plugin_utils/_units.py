@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import _layout as layout
 from ._duties import MEDIA
+from ._metrics import metrics_address
 from ._process import Process, Settings
 from ._synapse_config import health
 from ._topology import Topology
+
+
+def unit_of(process: Process) -> str:
+    """Returns the name of a process' systemd unit."""
+    return layout.MAIN_UNIT if process.is_main else layout.WORKER_UNIT.replace("@", f"@{process.name}")
 
 
 def worker_units(topology: Topology, host: str, group: str | None = None) -> list[dict[str, Any]]:
@@ -16,11 +23,12 @@ def worker_units(topology: Topology, host: str, group: str | None = None) -> lis
     return [
         {
             "name": worker.name,
-            "unit": f"matrix-synapse-worker@{worker.name}.service",
+            "unit": unit_of(worker),
             "kind": worker.group,
             "pool": worker.pool,
             "duties": list(worker.duties),
             "health": health(topology, worker),
+            "metrics": metrics_address(topology, worker),
             "needs_media_store": worker.group == MEDIA,
             **unit_settings(worker.settings),
         }
@@ -34,8 +42,9 @@ def main_unit(topology: Topology) -> dict[str, Any]:
     main: Process = topology.main
     return {
         "name": main.name,
-        "unit": "matrix-synapse.service",
+        "unit": unit_of(main),
         "health": health(topology, main),
+        "metrics": metrics_address(topology, main),
         "needs_media_store": not topology.with_duty("media"),
         **unit_settings(main.settings),
     }

@@ -59,6 +59,45 @@ def test_check_mode_makes_nothing_and_needs_neither_user_nor_directory(tmp_path:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_copy_is_written_and_follows_the_other_host(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    assert ensure([secret(path)], ME, MINE, False, {str(path): "theirs\n"}) == ([str(path)], [])
+    assert path.read_text() == "theirs\n"
+    assert ensure([secret(path)], ME, MINE, False, {str(path): "theirs\n"}) == ([], [])
+    assert ensure([secret(path)], ME, MINE, True, {str(path): "another\n"}) == ([], [str(path)])
+    assert path.read_text() == "theirs\n"
+    assert ensure([secret(path)], ME, MINE, False, {str(path): "another\n"}) == ([], [str(path)])
+    assert path.read_text() == "another\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+    assert os.listdir(tmp_path) == ["form_secret"]
+
+
+@pytest.mark.parametrize("content", ["", placeholder("token")])
+def test_a_copy_replaces_what_is_no_secret(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "form_secret"
+    path.write_text(content)
+    assert ensure([secret(path)], ME, MINE, False, {str(path): "theirs\n"}) == ([], [str(path)])
+    assert path.read_text() == "theirs\n"
+
+
+def test_a_copy_that_is_too_open_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    path.write_text("theirs\n")
+    path.chmod(0o644)
+    assert ensure([secret(path)], ME, MINE, False, {str(path): "theirs\n"}) == ([], [str(path)])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+
+
+@pytest.mark.parametrize("copies", [{}, {"/elsewhere": "x"}])
+def test_nothing_is_made_in_the_place_of_a_copy(tmp_path: Path, copies: dict[str, str]) -> None:
+    path = tmp_path / "form_secret"
+    with pytest.raises(SecretError, match="has given none: run the playbook on that host too"):
+        ensure([secret(path)], ME, MINE, False, copies)
+    assert not path.exists()
+    # In check mode, the other host would make it first.
+    assert ensure([secret(path)], ME, MINE, True, copies) == ([str(path)], [])
+
+
 def test_a_missing_user_is_named(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="lacks the user 'no-such-user'"):
         ensure([secret(tmp_path / "a")], "no-such-user", MINE, check_mode=False)

@@ -170,7 +170,7 @@ def test_media_leave_every_other_process() -> None:
     shared = shared_config(topology)
     assert shared["enable_media_repo"] is False
     assert shared["media_instance_running_background_jobs"] == "synapse1-media-1"
-    assert shared["stream_writers"] == {"quarantined_media_changes": ["synapse1-media-1", "synapse1-media-2"]}
+    assert shared["stream_writers"] == {"quarantined_media_changes": ["synapse1-media-1"]}
     own = worker_config(topology, topology.worker("synapse1-media-2"))
     assert own["enable_media_repo"] is True
     assert listeners(topology, "synapse1-media-2")["http"] == ["client", "federation", "media"]

@@ -96,3 +96,13 @@ def test_a_few_mib_more_or_less_change_nothing() -> None:
 def test_bad_input_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         settings(**changes)
+
+
+def test_tls_is_the_distributions_unless_it_is_asked_for() -> None:
+    assert not [name for name in settings() if name.startswith("ssl")]
+    found = settings(transport="tcp", listen_address="192.0.2.5", tls=("/etc/ssl/a.pem", "/etc/ssl/a.key"))
+    assert {name: value for name, value in found.items() if name.startswith("ssl")} == {
+        "ssl": "on",
+        "ssl_cert_file": "/etc/ssl/a.pem",
+        "ssl_key_file": "/etc/ssl/a.key",
+    }

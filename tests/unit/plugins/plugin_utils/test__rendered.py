@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import FileSetError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import (
+    PICTURE,
     README,
+    README_TEXT,
     Rendered,
     Wanted,
     check_root,
     close,
-    plan_readme,
+    plan_top,
 )
 
 
@@ -282,22 +284,30 @@ def test_a_relative_directory_is_below_that_of_the_caller(tmp_path: Path, monkey
     assert check_root("out", []) == tmp_path / "out"
 
 
-@pytest.mark.parametrize("host", ["a/b", "..", ".rendered", "README"])
+@pytest.mark.parametrize("host", ["a/b", "..", ".rendered", "README", "fleet.svg"])
 def test_a_host_whose_name_is_no_name_of_a_directory_is_refused(tmp_path: Path, host: str) -> None:
     with pytest.raises(FileSetError, match="cannot be rendered"):
         check_root(str(tmp_path / "out"), [host])
 
 
-def test_the_directory_explains_itself_once(run: Run) -> None:
+def test_what_is_beside_the_hosts_is_written_once(run: Run) -> None:
     run.write("a", file("/etc/x"))
-    change = plan_readme(run.root)
-    assert change is not None
-    change.act()
+    texts = {README: README_TEXT, PICTURE: "<svg>"}
+    for change in plan_top(run.root, texts):
+        change.act()
     assert "placeholders" in (run.root / README).read_text()
-    assert plan_readme(run.root) is None
+    assert (run.root / PICTURE).read_text() == "<svg>"
+    assert plan_top(run.root, texts) == []
 
 
-def test_an_explanation_of_somebody_else_stays(run: Run) -> None:
+def test_what_begins_like_ours_is_brought_up_to_date(run: Run) -> None:
+    run.write("a", file("/etc/x"))
+    (run.root / README).write_text(README_TEXT[:90])
+    assert [change.path for change in plan_top(run.root, {README: README_TEXT})] == [README]
+
+
+def test_what_somebody_else_has_put_there_stays(run: Run) -> None:
     run.write("a", file("/etc/x"))
     (run.root / README).write_text("mine")
-    assert plan_readme(run.root) is None
+    (run.root / PICTURE).symlink_to("elsewhere")
+    assert plan_top(run.root, {README: README_TEXT, PICTURE: "<svg>"}) == []

@@ -15,7 +15,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config 
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 
-from tests.unit.fleets import every_fleet, one_host
+from tests.unit.fleets import every_fleet, one_host, several_hosts
 
 FLEETS = every_fleet()
 
@@ -123,3 +123,39 @@ def test_health_is_asked_where_the_process_listens() -> None:
     assert health(unix, unix.workers[0]) == {"socket": "/run/matrix-synapse/http/synapse1-events-1.sock"}
     tcp = one_host(synapse_transport="tcp", generic_workers={"events": {}})
     assert health(tcp, tcp.workers[0]) == {"address": "127.0.0.1", "port": tcp.workers[0].http_port}
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (None, {"sslmode": "require"}),
+        ("/etc/ssl/matrix/root.pem", {"sslmode": "verify-full", "sslrootcert": "/etc/ssl/matrix/root.pem"}),
+    ],
+)
+def test_connections_to_postgresql_are_encrypted_where_that_is_asked_for(
+    root: str | None, expected: dict[str, str]
+) -> None:
+    pools = {"sync": {"cp_max": 3}}
+    plain, encrypted = (
+        several_hosts(postgres_tls=tls, postgres_tls_root_certificate=root, generic_workers=pools)
+        for tls in (False, True)
+    )
+    for build in (shared_config, lambda topology: worker_config(topology, topology.workers[0])):
+        before, after = (build(topology)["database"]["args"] for topology in (plain, encrypted))
+        assert {name: value for name, value in after.items() if name not in before} == expected
+        assert before.items() <= after.items()
+
+
+def test_a_socket_is_not_encrypted() -> None:
+    assert shared_config(one_host(postgres_tls=True)) == shared_config(one_host())
+
+
+def test_workers_do_not_get_the_secret_that_makes_users() -> None:
+    topology = several_hosts(generic_workers={"sync": {}})
+    names = {host: {entry["name"] for entry in secret_files(topology, host)} for host in ("main1", "generic1")}
+    assert names["main1"] - names["generic1"] == {"registration_shared_secret"}
+    assert names["main1"] == {entry["name"] for entry in secret_files()}
+    written = str([shared_config(topology), *(worker_config(topology, worker) for worker in topology.workers)])
+    assert "registration_shared_secret" not in written
+    read = str([shared_config(topology), main_config(topology)])
+    assert all(entry["path"] in read for entry in secret_files())

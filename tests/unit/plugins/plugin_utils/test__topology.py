@@ -265,7 +265,7 @@ def test_only_the_groups_and_variables_of_the_collection_are_read() -> None:
         {"synapse_server_name": "example.org", "foreign": "x"},
         {},
     )
-    assert inputs["hosts"] == {"a": {"synapse_server_name": "example.org"}}
+    assert inputs["hosts"] == {"a": {"synapse_server_name": "example.org", "synapse_preset": "monolith"}}
     assert inputs["groups"]["others"] == []
 
 

@@ -105,6 +105,16 @@ def test_a_server_name_that_is_none(name: object) -> None:
         ("synapse_extra_config", ["a"], "it is a mapping", "name: value lines"),
         ("synapse_main_settings", "2G", "it is a mapping", "name: value lines"),
         ("postgres_port", 70000, "it is a whole number of a port", "a number from 1 to 65535"),
+        ("postgres_tls", "yes", "it is true or false", "without quotes"),
+        ("postgres_tls_root_certificate", "root.pem", "it is an absolute path", "Write /etc/ssl/matrix/root.pem."),
+        ("postgres_tls_root_certificate", "/root/ca.pem", "outside of /home", "Write /etc/ssl/matrix/root.pem."),
+        ("synapse_metrics_allowed", "10.0.0.0/8", "it is a list of networks", "Write a list of networks"),
+        (
+            "synapse_metrics_allowed",
+            ["prometheus"],
+            "the firewall looks names up only when",
+            "Write a list of networks",
+        ),
         ("redis_port", "6379", "it is a whole number of a port", "without quotes"),
         ("redis_package", "redis-servr", "it is one of redis-server, valkey-server", "Did you mean 'redis-server'?"),
     ],
@@ -637,6 +647,56 @@ def test_a_host_of_several_without_an_address() -> None:
     assert (error.variable, error.value, error.host) == ("synapse_address", None, "media1")
     assert "the others must reach this one" in error.reason
     assert "in its host_vars" in error.mend
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("10.0.0.1", "db1 has the same address"),
+        ("127.0.0.1", "it is no address at which another host could reach this one"),
+        ("::1", "it is no address at which another host could reach this one"),
+        ("0.0.0.0", "it is no address at which another host could reach this one"),  # noqa: S104
+        ("2001:db8::6", "know hosts by addresses of one kind"),
+    ],
+)
+def test_an_address_that_does_not_tell_a_host_of_several(address: str, reason: str) -> None:
+    inputs = several_hosts_inputs()
+    inputs["hosts"]["media1"]["synapse_address"] = address
+    error = refusal(lambda: build_topology(inputs))
+    assert (error.variable, error.value, error.host) == ("synapse_address", address, "media1")
+    assert reason in error.reason
+
+
+def test_one_address_written_in_two_ways() -> None:
+    inputs = several_hosts_inputs()
+    for number, variables in enumerate(inputs["hosts"].values()):
+        variables["synapse_address"] = f"2001:db8::{number}"
+    inputs["hosts"]["media1"]["synapse_address"] = "2001:DB8:0::0"
+    error = refusal(lambda: build_topology(inputs))
+    assert error.host == "media1"
+    assert "has the same address" in error.reason
+
+
+@pytest.mark.parametrize("group", ["generic_workers", "media_workers", "background_workers"])
+@pytest.mark.parametrize("unset", [{}, {"value": None}])
+def test_a_host_of_a_worker_group_for_which_nobody_has_said_what_it_runs(group: str, unset: dict[str, None]) -> None:
+    inputs = one_host_inputs(generic_workers={}, media_workers={}, background_workers={})
+    variables = inputs["hosts"]["synapse1"]
+    del variables["synapse_preset"], variables[group]
+    if unset:
+        variables[group] = None
+    error = refusal(lambda: build_topology(inputs))
+    assert (error.variable, error.value, error.host) == (group, None, "synapse1")
+    assert error.reason == f"the host is in the group {group} and would run nothing"
+    assert f"{group}: {{}} for none, or set synapse_preset" in error.mend
+
+
+@pytest.mark.parametrize("said", [{"generic_workers": {}}, {"synapse_preset": "monolith"}])
+def test_no_workers_are_fine_if_that_is_what_the_inventory_says(said: dict[str, Any]) -> None:
+    inputs = one_host_inputs(without=["media_workers", "background_workers"])
+    del inputs["hosts"]["synapse1"]["synapse_preset"]
+    inputs["hosts"]["synapse1"] |= said
+    assert build_topology(inputs).workers == ()
 
 
 # Questions to the topology

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``fingerprint_inputs``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fingerprint_inputs
+short_description: What each process of a host depends on
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - For each process of a host, its files, links and options of the shared configuration, and which of these it reads
+    anew on SIGHUP. The units note their hashes at each start, so that a change restarts those that it concerns.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  host:
+    description: The inventory name of the host.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.fingerprint_inputs(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The keys C(directory) and C(instances).
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._dependencies import fingerprint_inputs
+
+
+def _fingerprint_inputs(topology_json: str, host: str) -> Any:
+    return fingerprint_inputs(read_topology(topology_json), str(host))
+
+
+class FilterModule:
+    """The filter fingerprint_inputs."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"fingerprint_inputs": with_clear_errors(_fingerprint_inputs)}

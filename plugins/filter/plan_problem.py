@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``plan_problem``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: plan_problem
+short_description: What a change of the inventory must not do unasked
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Tells that a host which holds something alone has left the inventory, or that a running writer would get another
+    name.
+  - Empty if all is well; else it tells the variable, its value, the reason and the mend.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  surveys:
+    description:
+      - For each host the result of M(baremetal.synapse.unit_survey). The one of the main host has what the last
+        complete run noted.
+    type: dict
+    required: true
+  confirmed:
+    description: Names of processes that may be lost or renamed.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.plan_problem({inventory_hostname: survey}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The problem, or an empty string.
+  type: str
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_checks import check_changes
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_view import read_surveys
+
+
+def _plan_problem(topology_json: str, surveys: Mapping[str, Any], confirmed: Sequence[str] | None = None) -> str:
+    asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
+    record = next((told["record"] for told in surveys.values() if told.get("record")), None)
+    try:
+        check_changes(read_topology(topology_json), read_surveys(plain(asked)), plain(record), plain(confirmed or []))
+    except TopologyError as error:
+        return str(error)
+    return ""
+
+
+class FilterModule:
+    """The filter plan_problem."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"plan_problem": with_clear_errors(_plan_problem)}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls to systemctl that the modules of this collection share. Private to the collection."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+RUNNING = ("active", "reloading")
+UNIT_DIR = Path("/etc/systemd/system")
+# What a failed start shows of the journal: enough for the cause, of so many units that it can be read.
+JOURNAL_LINES = 15
+JOURNAL_UNITS = 3
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """What systemd knows of a unit."""
+
+    active: str = "inactive"
+    enabled: bool = False
+    unread: bool = False
+
+
+def parse_show(output: str) -> dict[str, UnitState]:
+    """Read `systemctl show --property=Id,ActiveState,UnitFileState,NeedDaemonReload` of several units."""
+    states: dict[str, UnitState] = {}
+    for block in output.split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if "Id" in values:
+            states[values["Id"]] = UnitState(
+                active=values.get("ActiveState", "inactive"),
+                enabled=values.get("UnitFileState", "") in ("enabled", "enabled-runtime"),
+                unread=values.get("NeedDaemonReload", "no") == "yes",
+            )
+    return states
+
+
+class Systemd:
+    """The system's manager of units."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._systemctl = module.get_bin_path("systemctl", required=True)
+
+    def states(self, units: Sequence[str]) -> dict[str, UnitState]:
+        """State of each unit, known to systemd or not."""
+        if not units:
+            return {}
+        return parse_show(self._read("show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", "--", *units))
+
+    def matching(self, patterns: Sequence[str]) -> list[str]:
+        """Units that are loaded or enabled and match one of the shell patterns."""
+        if not patterns:
+            return []
+        listed = self._read("list-units", "--all", "--plain", "--full", "--no-legend", "--", *patterns).splitlines()
+        units = {line.split()[0] for line in listed if line.strip()} | {
+            link.name for link in UNIT_DIR.glob("*.wants/*")
+        }
+        return sorted(unit for unit in units if any(fnmatch.fnmatchcase(unit, pattern) for pattern in patterns))
+
+    def do(self, verb: str, *args: str, check: bool = True) -> None:
+        """Run a verb on units; with ``check``, fail with the journal of those that are not up."""
+        code, _out, err = self._module.run_command([self._systemctl, verb, *args], environ_update={"LC_ALL": "C"})
+        if code != 0 and check:
+            units = [arg for arg in args if not arg.startswith("-")]
+            self._module.fail_json(msg=f"systemctl {verb} failed.\n{err.strip()}\n{self._journal(units)}", rc=code)
+
+    def _read(self, *args: str) -> str:
+        code, out, err = self._module.run_command([self._systemctl, *args], environ_update={"LC_ALL": "C"})
+        if code != 0:
+            self._module.fail_json(msg=f"systemctl {args[0]} failed: {err.strip()}", rc=code)
+        return str(out)
+
+    def _journal(self, units: Sequence[str]) -> str:
+        failed = [unit for unit, state in self.states(units).items() if state.active not in RUNNING]
+        parts = []
+        for unit in failed[:JOURNAL_UNITS]:
+            command = ["journalctl", "--no-pager", "--output=cat", f"--lines={JOURNAL_LINES}", f"--unit={unit}"]
+            _code, out, _err = self._module.run_command(command)
+            parts.append(f"Last lines of {unit}:\n{out.strip()}")
+        if len(failed) > JOURNAL_UNITS:
+            parts.append(f"Also not up: {', '.join(failed[JOURNAL_UNITS:])}")
+        return "\n".join(parts)

@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell which Synapse processes a host runs, and what of what they started with has changed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: unit_survey
+short_description: Tell what runs, and what has changed since it was started
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Looks at all Synapse units of a host with a handful of C(systemctl) calls, and changes nothing.
+  - At each start a unit notes the hashes of what its process depends on. What differs from them now has changed since,
+    whoever changed it and whenever. So a run that was cut off anywhere is finished by the next one.
+options:
+  units:
+    description: The units that the topology wants here. Keys are full names of units, values names of instances.
+    type: dict
+    default: {}
+  patterns:
+    description: Shell patterns of unit names. Units that match and are not in O(units) are told as well.
+    type: list
+    elements: str
+    default: []
+  inputs:
+    description: What each instance depends on, see P(baremetal.synapse.fingerprint_inputs#filter).
+    type: dict
+    required: true
+  pending:
+    description:
+      - Files that a run would write, were it not in check mode; for each path the hashes of its content, see
+        RV(baremetal.synapse.file_set#module:ansible_facts).
+    type: dict
+    default: {}
+  target:
+    description: The target that is to be enabled and reached.
+    type: str
+  record:
+    description: A file in JSON whose content is returned as RV(record).
+    type: path
+  wait:
+    description:
+      - Wait until the starts that are under way are through, well or not. They may have begun with older files.
+        Nothing is waited for in check mode.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: There is no difference to show.
+    support: none
+  platform:
+    description: The platforms that it is made for.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Survey | Look at what runs
+  baremetal.synapse.unit_survey:
+    units: {matrix-synapse-worker@synapse1-sync-1.service: synapse1-sync-1}
+    patterns: ["matrix-synapse-worker@*.service"]
+    inputs: "{{ topology_json | baremetal.synapse.fingerprint_inputs(inventory_hostname) }}"
+  register: survey
+"""
+
+RETURN = r"""
+processes:
+  description: The processes that are wanted here, or are here.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The instance.
+      type: str
+    unit:
+      description: Its unit.
+      type: str
+    active:
+      description: systemd's C(ActiveState).
+      type: str
+    enabled:
+      description: Whether it starts at boot.
+      type: bool
+    unread:
+      description: Whether systemd has an older unit file than the one on disk.
+      type: bool
+    known:
+      description: Whether a note tells what it was started with.
+      type: bool
+    duties:
+      description: The duties that it was started with.
+      type: list
+      elements: str
+    changed:
+      description: The inputs that have changed since.
+      type: list
+      elements: str
+    reloadable:
+      description: Those of them that it reads anew on SIGHUP.
+      type: list
+      elements: str
+target_reached:
+  description: Whether the target is enabled and active.
+  returned: success
+  type: bool
+record:
+  description: The content of O(record), null if it is not there.
+  returned: success
+  type: dict
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import Instance, changed_since, read_note
+from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd, UnitState
+
+UNDER_WAY = ("activating", "deactivating", "reloading")
+
+
+def instance_of(unit: str) -> str:
+    """The instance of a unit that the topology does not name: the part after the @, or main."""
+    name = unit[: -len(".service")] if unit.endswith(".service") else unit
+    return name.partition("@")[2] or "main"
+
+
+def describe(
+    unit: str, name: str, state: UnitState, directory: Path, wanted: Instance | None, pending: dict[str, Any]
+) -> dict[str, Any]:
+    """What is to be told of one process."""
+    note = read_note(directory, name) if state.active in ("active", "reloading") else None
+    changed = [] if note is None or wanted is None else changed_since(note["inputs"], wanted.now(pending))
+    return {
+        "name": name,
+        "unit": unit,
+        "active": state.active,
+        "enabled": state.enabled,
+        "unread": state.unread,
+        "known": note is not None,
+        "duties": note["duties"] if note is not None else [],
+        "changed": changed,
+        "reloadable": [entry for entry in changed if wanted is not None and entry in wanted.reloaded],
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "dict", "default": {}},
+            "patterns": {"type": "list", "elements": "str", "default": []},
+            "inputs": {"type": "dict", "required": True},
+            "pending": {"type": "dict", "default": {}},
+            "target": {"type": "str"},
+            "record": {"type": "path"},
+            "wait": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    systemd = Systemd(module)
+    units = {unit: instance_of(unit) for unit in systemd.matching(params["patterns"])}
+    units.update(params["units"])
+    target = [params["target"]] if params["target"] else []
+    states = systemd.states([*units, *target])
+    under_way = [unit for unit in units if unit in states and states[unit].active in UNDER_WAY]
+    if under_way and params["wait"] and not module.check_mode:
+        wanted_now = [unit for unit in under_way if unit in params["units"]]
+        systemd.do("daemon-reload")
+        if wanted_now:
+            # A start that has begun is waited for, never cut off.
+            systemd.do("start", *wanted_now, check=False)
+        states = systemd.states([*units, *target])
+    directory = Path(params["inputs"]["directory"])
+    instances = {name: Instance.of(entry) for name, entry in params["inputs"]["instances"].items()}
+    processes = [
+        describe(unit, name, states.get(unit, UnitState()), directory, instances.get(name), params["pending"])
+        for unit, name in units.items()
+    ]
+    reached = states.get(params["target"] or "", UnitState("active", True))
+    record = Path(params["record"]) if params["record"] else None
+    module.exit_json(
+        changed=False,
+        processes=processes,
+        target_reached=reached.enabled and reached.active == "active",
+        record=json.loads(record.read_text(encoding="utf-8")) if record is not None and record.exists() else None,
+    )
+
+
+if __name__ == "__main__":
+    main()

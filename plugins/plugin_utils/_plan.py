@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run is about to do to the processes of a fleet: in which order, and why.
+
+Pure: it compares the topology with what a survey of the hosts saw. Whom a change concerns is in ``_dependencies``; here
+is in which order things must happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from . import _layout as layout
+from ._dependencies import held_alone, sharded_duties
+from ._duties import DUTIES
+from ._process import MAIN, Process
+from ._reasons import concerns_everybody, reasons_of
+from ._routing import in_use, serving_duty
+from ._topology import Topology, natural_key
+from ._units import unit_of
+
+Place = tuple[str, str]
+"""A host and the name of a process on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """One process as a survey saw it.
+
+    Attributes:
+        name: the instance, ``main`` or the name of a worker.
+        host: where it was seen.
+        unit: its systemd unit.
+        active: systemd's ``ActiveState``.
+        enabled: whether it starts at boot.
+        unread: whether systemd has an older unit file than the one on disk.
+        known: whether a note tells what it was started with.
+        duties: the duties that it was started with.
+        changed: inputs that have changed since, by name.
+        reloadable: those of them that SIGHUP makes it read anew.
+    """
+
+    name: str
+    host: str
+    unit: str
+    active: str = "inactive"
+    enabled: bool = False
+    unread: bool = False
+    known: bool = False
+    duties: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    reloadable: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it is and what it is called."""
+        return self.host, self.name
+
+    @property
+    def running(self) -> bool:
+        """Whether it is up."""
+        return self.active in ("active", "reloading")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process, or will have one without our doing."""
+        return self.active not in ("inactive", "failed")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it must be restarted; None if it need not."""
+        if not self.known:
+            return "nothing tells what it was started with"
+        changes = [change for change in self.changed if change not in self.reloadable]
+        if changes:
+            return reasons_of(changes)
+        return "systemd has not read its unit file anew" if self.unread else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing to do to one process.
+
+    Attributes:
+        action: ``start``, ``stop``, ``restart``, ``reload``, ``enable``, ``drain`` (wait until its requests have
+            ended), or ``retire`` (stop it for good).
+        host: where.
+        name: the process.
+        unit: its systemd unit.
+        reason: why.
+        drain: nginx sends it nothing any more, so its requests are waited for first.
+    """
+
+    action: str
+    host: str
+    name: str
+    unit: str
+    reason: str
+    drain: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wave:
+    """What happens at the same time; the next wave waits for it.
+
+    Attributes:
+        proxy: what nginx does first: ``hold`` (send nothing to ``held``, all else as it is), ``apply`` (the new
+            configuration, with nothing for ``held``), or None.
+        held: processes that get no requests.
+        steps: then these.
+    """
+
+    proxy: str | None = None
+    held: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        waves: in their order; empty if nothing is to be done.
+        effects: what users notice, a sentence each.
+    """
+
+    waves: tuple[Wave, ...] = ()
+    effects: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in order."""
+        return tuple(step for wave in self.waves for step in wave.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """The processes of a fleet, by what becomes of them.
+
+    Attributes:
+        halted: are running, and must be down before others start.
+        started: are wanted and not up.
+        stale: are up, and must be restarted.
+        retired: are no longer wanted, and may end last.
+        reloaded: only have to read something anew.
+        disabled: are up, and would not be after a boot.
+        reasons: why, for each.
+        main_first: the main process has to be up before anybody else starts.
+        proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
+    """
+
+    halted: tuple[Observed, ...]
+    started: tuple[Process, ...]
+    stale: tuple[Process, ...]
+    retired: tuple[Observed, ...]
+    reloaded: tuple[Process, ...]
+    disabled: tuple[Process, ...]
+    reasons: Mapping[Place, str]
+    main_first: bool
+    proxies: bool | None
+
+
+def make_plan(topology: Topology, observed: Iterable[Observed], hosts: Iterable[str], proxies: bool | None) -> Plan:
+    """Compares what the topology wants with what was seen.
+
+    Args:
+        topology: what is wanted.
+        observed: the processes that were seen.
+        hosts: the hosts that were asked; of other hosts nothing is planned.
+        proxies: whether the configuration of any nginx differs; None if none is asked in this run.
+
+    Returns:
+        The plan; without waves if all is as it should be.
+    """
+    asked = set(hosts)
+    found = _find(topology, {entry.place: entry for entry in observed if entry.host in asked}, asked, proxies)
+    waves = [_small_steps(found)]
+    if found.halted or any(process.is_main for process in (*found.stale, *found.started)):
+        waves += _around_main(topology, found)
+    else:
+        waves += _rolling(topology, found)
+    if proxies is not None:
+        waves.append(Wave(proxy="apply"))
+    waves.append(
+        Wave(steps=tuple(_seen_step("retire", entry, found, drain=proxies is not None) for entry in found.retired))
+    )
+    touched = bool(proxies) or any(wave.held for wave in waves)
+    return Plan(waves=tuple(_tidied(waves, touched)), effects=tuple(_effects(topology, found)))
+
+
+def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], proxies: bool | None) -> _Found:
+    wanted = {_place(process): process for process in topology.processes if process.host in hosts}
+    unwanted = [entry for place, entry in seen.items() if place not in wanted and (entry.alive or entry.enabled)]
+    reasons = {entry.place: "the inventory no longer has it here" for entry in unwanted}
+    started: set[Place] = set()
+    stale, reloaded, disabled = [], [], []
+    for place, process in wanted.items():
+        entry = seen.get(place)
+        if entry is None or not entry.running:
+            started.add(place)
+            reasons[place] = "new" if entry is None or not entry.enabled else f"it is {entry.active}"
+        elif entry.reason is not None:
+            stale.append(process)
+            reasons[place] = entry.reason
+        else:
+            if entry.changed:
+                reloaded.append(process)
+                reasons[place] = reasons_of(entry.changed)
+            if not entry.enabled:
+                disabled.append(process)
+                reasons.setdefault(place, "it is to start at boot")
+    alive = [entry for entry in seen.values() if entry.alive]
+    staying = [entry for entry in alive if entry.place in wanted and entry.name != MAIN]
+    everybody = any(concerns_everybody(change) for entry in staying for change in entry.changed)
+    halted = tuple(entry for entry in alive if _must_halt(entry, wanted.get(entry.place), everybody))
+    halted_places = {entry.place for entry in halted}
+    main = seen.get(_place(topology.main))
+    return _Found(
+        halted=halted,
+        # A halted process is started again after that, if it is wanted.
+        started=tuple(process for place, process in wanted.items() if place in started | halted_places),
+        stale=tuple(process for process in stale if _place(process) not in halted_places),
+        retired=tuple(entry for entry in unwanted if entry.place not in halted_places),
+        reloaded=tuple(reloaded),
+        disabled=tuple(disabled),
+        reasons=reasons,
+        # It brings the database's schema to its release, or makes it.
+        main_first=topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed),
+        proxies=proxies,
+    )
+
+
+def _place(process: Process) -> Place:
+    return process.host, process.name
+
+
+def _must_halt(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
+    """Tells whether a running process must be down before others start."""
+    if entry.name == MAIN:
+        return wanted is None
+    if everybody:
+        return wanted is None or entry.reason is not None
+    kept = wanted.duties if wanted is not None else ()
+    lists = sharded_duties()
+    return any(
+        (duty not in kept and held_alone(duty)) or (duty in lists and lists[duty] in entry.changed)
+        for duty in entry.duties
+    )
+
+
+def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
+    """Waves of a change that concerns the main process: it restarts once, and half of each pool goes on meanwhile."""
+    lists = sharded_duties().keys()
+    main = [process for process in (*found.stale, *found.started) if process.is_main]
+    first, second = _halves(topology, [process for process in found.stale if not process.is_main])
+    new = [process for process in found.started if not process.is_main]
+    late = [process for process in new if lists & set(process.duties)]
+    soon = [process for process in new if not lists & set(process.duties)]
+
+    held = _proxied(topology, first, found)
+    yield Wave(
+        proxy="hold" if held else None,
+        held=held,
+        steps=tuple(
+            _step("drain", process, "it restarts next", drain=True) for process in first if process.name in held
+        ),
+    )
+    yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.halted))
+    if found.main_first:
+        yield Wave(steps=tuple(_up(process, found) for process in main))
+        main = []
+    yield Wave(steps=tuple(_up(process, found) for process in (*main, *first, *soon)))
+    held = _proxied(topology, second, found)
+    yield Wave(
+        proxy=None if found.proxies is None else "apply",
+        held=held,
+        steps=tuple(_up(process, found) for process in late),
+    )
+    yield Wave(steps=tuple(_up(process, found, drain=process.name in held) for process in second))
+
+
+def _rolling(topology: Topology, found: _Found) -> Iterator[Wave]:
+    """Waves of a change that concerns workers alone: what is new first, then one member of each pool at a time."""
+    yield Wave(steps=tuple(_up(process, found) for process in found.started))
+    pools: dict[tuple[str, str], list[Process]] = {}
+    for process in found.stale:
+        pools.setdefault((process.group, process.pool), []).append(process)
+    for turn in range(max(map(len, pools.values()), default=0)):
+        members = [pool[turn] for pool in pools.values() if turn < len(pool)]
+        held = _proxied(topology, members, found)
+        yield Wave(
+            proxy="apply" if held else None,
+            held=held,
+            steps=tuple(_up(process, found, drain=process.name in held) for process in members),
+        )
+
+
+def _halves(topology: Topology, stale: Sequence[Process]) -> tuple[list[Process], list[Process]]:
+    """Splits processes so that each pool of several keeps a half running, while the other half restarts.
+
+    Who is alone in its pool and has no stand-in restarts with the first half, beside main: it is away either way.
+    """
+    size: dict[tuple[str, str], int] = {}
+    for process in topology.processes:
+        size[process.group, process.pool] = size.get((process.group, process.pool), 0) + 1
+    turn: dict[tuple[str, str], int] = {}
+    first: list[Process] = []
+    second: list[Process] = []
+    for process in stale:
+        key = process.group, process.pool
+        turn[key] = turn.get(key, 0) + 1
+        waits = _replaceable(topology, process) if size[key] == 1 else turn[key] % 2 == 0
+        (second if waits else first).append(process)
+    return first, second
+
+
+def _replaceable(topology: Topology, process: Process) -> bool:
+    """Tells whether nginx has somebody else for all that it sends to a process."""
+    for duty in _served(topology, process):
+        peers = [worker for worker in topology.with_duty(duty) if worker.name != process.name]
+        if not peers and DUTIES[duty].exclusive:
+            return False
+    return bool(_served(topology, process))
+
+
+def _served(topology: Topology, process: Process) -> list[str]:
+    return [duty for duty in process.duties if duty in _serving(topology)]
+
+
+@lru_cache(maxsize=8)
+def _serving(topology: Topology) -> frozenset[str | None]:
+    return frozenset(serving_duty(topology, duty) for duty in in_use(topology))
+
+
+def _proxied(topology: Topology, processes: Iterable[Process], found: _Found) -> tuple[str, ...]:
+    """Returns the names of those that nginx can leave out, because others serve in their stead."""
+    if found.proxies is None:
+        return ()
+    return tuple(process.name for process in processes if not process.is_main and _replaceable(topology, process))
+
+
+def _step(action: str, process: Process, reason: str, *, drain: bool = False) -> Step:
+    return Step(action=action, host=process.host, name=process.name, unit=unit_of(process), reason=reason, drain=drain)
+
+
+def _up(process: Process, found: _Found, *, drain: bool = False) -> Step:
+    action = "restart" if _place(process) in {_place(stale) for stale in found.stale} else "start"
+    return _step(action, process, found.reasons[_place(process)], drain=drain)
+
+
+def _halt(topology: Topology, entry: Observed, found: _Found) -> Step:
+    wanted = any(_place(process) == entry.place for process in topology.processes)
+    return _seen_step("stop" if wanted else "retire", entry, found)
+
+
+def _seen_step(action: str, entry: Observed, found: _Found, *, drain: bool = False) -> Step:
+    reason = found.reasons[entry.place]
+    return Step(action=action, host=entry.host, name=entry.name, unit=entry.unit, reason=reason, drain=drain)
+
+
+def _small_steps(found: _Found) -> Wave:
+    steps = [("reload", process) for process in found.reloaded] + [("enable", process) for process in found.disabled]
+    return Wave(steps=tuple(_step(action, process, found.reasons[_place(process)]) for action, process in steps))
+
+
+def _tidied(waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
+    """Leaves out waves of nothing, and what nginx has done already."""
+    last: tuple[str | None, tuple[str, ...]] = (None, ())
+    for wave in waves:
+        proxy: tuple[str | None, tuple[str, ...]] = (wave.proxy, wave.held)
+        needed = wave.proxy is not None and proxies_change and proxy != last
+        if needed:
+            last = proxy
+        if wave.steps or needed:
+            steps = tuple(sorted(wave.steps, key=lambda step: (natural_key(step.host), natural_key(step.name))))
+            yield Wave(proxy=wave.proxy if needed else None, held=wave.held if needed else (), steps=steps)
+
+
+def _effects(topology: Topology, found: _Found) -> Iterator[str]:
+    """Says what users notice."""
+    restarted = {process.name for process in found.stale} | {entry.name for entry in found.halted}
+    if MAIN in restarted:
+        yield "What only the main process serves is away for some seconds."
+    duties = {duty for entry in found.halted for duty in entry.duties}
+    if "events" in duties or any("events" in process.duties for process in found.stale):
+        yield "Sending waits for some seconds; what was acknowledged stays."
+    if "federation_sender" in duties:
+        yield "Other servers get messages some seconds later."
+    if "pusher" in duties:
+        yield "Push notifications come some seconds later."
+    alone = sorted(
+        {
+            duty
+            for process in topology.workers
+            if process.name in restarted
+            for duty in _served(topology, process)
+            if DUTIES[duty].exclusive and len(topology.with_duty(duty)) == 1
+        }
+    )
+    if alone:
+        yield f"Requests for {', '.join(alone)} fail for some seconds; clients ask again."
+    members = [process for process in found.stale if _replaceable(topology, process)]
+    if members and MAIN not in restarted:
+        yield "Nothing else: other processes answer while one restarts."
