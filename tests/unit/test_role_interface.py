@@ -11,8 +11,8 @@ import yaml
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
 EXPECTED = (
-    "audit background_workers generic_workers media_workers nginx postgres redis render synapse synapse_main topology"
-    " worker"
+    "audit background_workers firewall generic_workers media_workers nginx plan postgres redis render rollout"
+    " synapse synapse_main topology watchdog worker"
 ).split()
 pytestmark = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 

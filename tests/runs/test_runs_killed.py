@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are killed at many points, between two inventories: what the next run makes of it is as if nothing had been.
+
+Each run goes to the other one of the two, so every killed run finds a host that is half the one and half the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.runs import ROOT, Fleet
+
+KILLS = 26
+EXAMPLE = ROOT / "inventories" / "single_host" / "group_vars" / "generic_workers.yml"
+
+# All that a host shows of a run: files, what is enabled, what runs, and with what it was started.
+SNAPSHOT = """
+find /etc/matrix-synapse /etc/nginx /etc/systemd/system /usr/local/lib/matrix-synapse /etc/postgresql /etc/redis \
+  /etc/tmpfiles.d -type f ! -path '*/secrets/*' -exec sha256sum {} + | sort -k 2
+find /etc/systemd/system -type l | sort
+systemctl list-units --plain --no-legend 'matrix-synapse*' | awk '{print $1, $3, $4}' | grep -v watchdog | sort
+cd /run/matrix-synapse/fingerprint && sha256sum * && ls /run/matrix-synapse/http /run/matrix-synapse/replication
+cat /run/matrix-synapse-nginx.loaded
+"""
+
+
+def variables(**changes: Any) -> dict[str, Any]:
+    pools = yaml.safe_load(EXAMPLE.read_text())
+    pools["generic_workers"].update(changes.pop("pools", {}))
+    return {**pools, **changes}
+
+
+HERE = variables()
+# Something of every role: PostgreSQL, Redis, shared options, streams that move, pools, limits of units, nginx.
+THERE = variables(
+    pools={
+        "sync": {"count": 3, "duties": ["sync", "initial_sync", "sliding_sync"], "memory_max": "2G"},
+        "events": {"count": 2},
+        "typing": {"count": 1},
+        "writer": {"count": 1, "duties": ["to_device", "account_data", "presence", "push_rules", "receipts"]},
+    },
+    synapse_cp_max=6,
+    postgres_settings={"log_min_duration_statement": "900"},
+    redis_maxmemory_mib=64,
+    nginx_error_log_level="warn",
+    background_workers={"background": {"duties": ["background_tasks"]}, "federation_sender": {"count": 2}},
+)
+
+
+def go(fleet: Fleet, wanted: Mapping[str, Any]) -> str:
+    """Runs undisturbed, and returns what the host shows then."""
+    run = fleet.run("-e", json.dumps(wanted))
+    assert run.code == 0, run.output[-4000:]
+    return fleet.shell(SNAPSHOT)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(fleet: Fleet) -> tuple[str, int]:
+    """What the host shows after runs that nobody killed, and how many tasks such a run has."""
+    go(fleet, HERE)
+    run = fleet.run("-e", json.dumps(THERE))
+    assert run.code == 0, run.output[-4000:]
+    return fleet.shell(SNAPSHOT), run.output.count("\nTASK [")
+
+
+def test_runs_killed_anywhere_leave_nothing_that_the_next_does_not_finish(
+    fleet: Fleet, undisturbed: tuple[str, int]
+) -> None:
+    expected, tasks = undisturbed
+    assert go(fleet, HERE) != expected
+    first = 8  # before it, nothing is done on the host
+    points = [first + round(index * (tasks - 1 - first) / (KILLS - 1)) for index in range(KILLS)]
+    killed = [
+        fleet.run_killed(point, "-e", json.dumps((THERE, HERE)[index % 2])).code < 0 for index, point in enumerate(points)
+    ]
+    assert sum(killed) >= KILLS - 1, f"of {KILLS} runs only {sum(killed)} came to the task at which they were to end"
+    assert go(fleet, THERE) == expected
+    assert fleet.shell("systemctl --failed --no-legend") == ""
+
+
+def test_after_that_nothing_is_left_to_do(fleet: Fleet) -> None:
+    run = fleet.run("-e", json.dumps(THERE))
+    assert run.code == 0, run.output[-4000:]
+    assert run.changed == 0
+    go(fleet, HERE)
