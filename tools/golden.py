@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
 # These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
-CHECKS = frozenset({"topology_problem", "host_problem", "networks_problem"})
+CHECKS = frozenset({"topology_problem", "host_problem", "networks_problem", "plan_problem"})
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
@@ -65,6 +65,16 @@ def _of_a_machine(view: Filter, topology_json: str) -> Any:
     return view(topology_json, memory_mib=_MEMORY_MIB, cpus=_CPUS)
 
 
+def _of_each_machine(view: Filter, topology_json: str) -> Any:
+    return {host: view(topology_json, host, memory_mib=_MEMORY_MIB) for host in parse_topology(topology_json).addresses}
+
+
+def _of_bare_hosts(view: Filter, topology_json: str) -> Any:
+    topology = parse_topology(topology_json)
+    proxies = {host: {"stdout_lines": ["write the configuration"]} for host in topology.nginx_hosts}
+    return view(topology_json, {host: {"processes": []} for host in topology.addresses}, proxies)
+
+
 def _of_units(view: Filter, topology_json: str) -> Any:
     units = [load_filter("main_unit")(topology_json)]
     for host in parse_topology(topology_json).addresses:
@@ -77,8 +87,13 @@ def _of_units(view: Filter, topology_json: str) -> Any:
 _CALLS: dict[str, Callable[[Filter, str], Any]] = {
     "topology": _of_inputs,
     "worker_config": _of_workers,
+    "watchdog": _of_hosts,
     "worker_units": _of_hosts,
+    "fingerprint_inputs": _of_hosts,
+    "firewall_rules": _of_hosts,
+    "plan": _of_bare_hosts,
     "postgres_settings": _of_a_machine,
+    "memory_budget": _of_each_machine,
     "unit_drop_in": _of_units,
 }
 
@@ -98,7 +113,7 @@ def views(inventory: str) -> dict[str, str]:
         call = _CALLS.get(name, _of_the_topology)
         value = call(load_filter(name), topology_json)
         if name == "diagram":
-            found["diagram.mmd"] = value
+            found["diagram.svg"] = value
         else:
             found[f"{name}.json"] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return found

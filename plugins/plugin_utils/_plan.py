@@ -380,6 +380,10 @@ def _tidied(waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
 def _effects(topology: Topology, found: _Found) -> Iterator[str]:
     """Says what users notice."""
     restarted = {process.name for process in found.stale} | {entry.name for entry in found.halted}
+    stopped = {entry.place for entry in found.halted}
+    if MAIN in restarted and {_place(worker) for worker in topology.workers} <= stopped and stopped:
+        yield "Everything is away for some seconds."
+        return
     if MAIN in restarted:
         yield "What only the main process serves is away for some seconds."
     duties = {duty for entry in found.halted for duty in entry.duties}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that are killed at many points, between two inventories: what the next run makes of it is as if nothing had been.
+"""Runs that are killed at many points, between two inventories: the next run ends as if nothing had been.
 
 Each run goes to the other one of the two, so every killed run finds a host that is half the one and half the other.
 """
@@ -75,9 +75,8 @@ def test_runs_killed_anywhere_leave_nothing_that_the_next_does_not_finish(
     assert go(fleet, HERE) != expected
     first = 8  # before it, nothing is done on the host
     points = [first + round(index * (tasks - 1 - first) / (KILLS - 1)) for index in range(KILLS)]
-    killed = [
-        fleet.run_killed(point, "-e", json.dumps((THERE, HERE)[index % 2])).code < 0 for index, point in enumerate(points)
-    ]
+    wanted = [json.dumps((THERE, HERE)[index % 2]) for index in range(KILLS)]
+    killed = [fleet.run_killed(point, "-e", aim).code < 0 for point, aim in zip(points, wanted, strict=True)]
     assert sum(killed) >= KILLS - 1, f"of {KILLS} runs only {sum(killed)} came to the task at which they were to end"
     assert go(fleet, THERE) == expected
     assert fleet.shell("systemctl --failed --no-legend") == ""

@@ -494,3 +494,6 @@ def test_users_are_told_what_they_notice() -> None:
     assert "Sending waits" in " ".join(plan(RUNNING, fleet({"events": {"count": 1}})).effects)
     assert "typing" in " ".join(plan(RUNNING, fleet({"typing": {"cache_factor": 2.0}})).effects)
     assert plan(RUNNING, fleet({"sync": {"count": 3}})).effects == ()
+    assert plan(fleet(synapse_transport="unix"), fleet(synapse_transport="tcp")).effects == (
+        "Everything is away for some seconds.",
+    )
