@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help setup setup-light demo demo-down test test-unit test-proxy lint molecule requirements clean lock routes \
-  routes-check conformance benchmark-routing
+  routes-check conformance benchmark-routing benchmark-runs benchmark-capacity
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -56,6 +56,12 @@ conformance: setup ## Print where every request of every release goes in every e
 
 benchmark-routing: setup ## Measure what nginx costs for each request (ARGS=--write puts the table into the README)
 	@python -m benchmarks.routing $(ARGS)
+
+benchmark-runs: setup ## Measure what runs cost (ARGS="workers hosts adding rendering --write")
+	@python -m benchmarks.runs $(ARGS)
+
+benchmark-capacity: setup ## Measure what fleets serve in time (ARGS=--write puts table and chart into docs/)
+	@python -m benchmarks.capacity $(ARGS)
 
 lock: setup-light ## Lock the packages of a Synapse release: make lock RELEASE=1.163.2
 	@python tools/lock_release.py $(RELEASE)

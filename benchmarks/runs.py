@@ -1,92 +1,225 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of site.yml that changes nothing costs, for few and for many workers.
+"""What a run costs: deploying, changing nothing, adding a worker, and rendering, for small and large fleets.
 
-Deploys three example inventories on disposable hosts, then repeats runs that change nothing, in turns, and compares
-their medians with each other and with a floor measured in the same minutes: one ``ping`` module on the same host.
+Everything is compared with its smallest case in the same minutes, so that what else the machine does matters less.
+Processes are started for real, so 100 workers need 13 GiB of memory.
 
-Usage: ``.venv/bin/python -m benchmarks.runs [--rounds 3] [--write]``; ``--write`` puts the table into README.md.
+Usage: ``.venv/bin/python -m benchmarks.runs [workers|hosts|adding|rendering …] [--most 100] [--rounds 3] [--write]``;
+``--write`` puts the tables into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import os
+import resource
+import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from benchmarks.readme import write_table
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import http_socket
+
+from benchmarks.fleets import SERVICES, booted, inventory, one_host, written
+from benchmarks.readme import write_measured
 from tools.docs_tables import table
-from tools.inventory import load_topology
-from tools.runs import ROOT, Fleet, disposable_fleet
+from tools.runs import ROOT, Fleet, Run
 
-EXAMPLES = ("monolith", "single_host", "full")
-FLOOR = """---
-- name: Floor
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Reach the host
-      ansible.builtin.ping:
-"""
-_MARKED = re.compile(r"(<!-- benchmark: written by benchmarks/runs.py -->\n).*?(<!-- end of benchmark -->)", re.DOTALL)
+WORKERS = (1, 10, 50, 100)
+HOSTS = (1, 3, 7)
+RENDERED = ((1, 20), (10, 200), (25, 500), (50, 1000))
+_DUTIES = ("sync", "room", "client_reader")
 
 
-def measure(rounds: int) -> str:
-    """Returns the table, as Markdown."""
+@dataclass(frozen=True)
+class Cost:
+    """What a run costs.
+
+    Attributes:
+        seconds: how long it takes.
+        executed: the tasks that it executes, on all hosts together.
+    """
+
+    seconds: float
+    executed: int
+
+
+def pools(workers: int) -> dict[str, Any]:
+    """Returns pools with so many workers together: what most servers have most of."""
+    share, rest = divmod(workers, len(_DUTIES))
+    counts = {duty: share + (number < rest) for number, duty in enumerate(_DUTIES)}
+    return {duty: {"count": count} for duty, count in counts.items() if count}
+
+
+def with_workers(workers: int) -> dict[str, Any]:
+    """Returns an inventory of one host with so many workers."""
+    return one_host(synapse_cp_max=2, generic_workers=pools(workers))
+
+
+def with_hosts(hosts: int) -> dict[str, Any] | str:
+    """Returns an inventory of 1, 3 or 7 hosts, or the name of an example.
+
+    Raises:
+        ValueError: it is another number.
+    """
+    each = {"generic_workers": pools(3)}
+    if hosts == 1:
+        return one_host(**each)
+    if hosts == 3:
+        groups = dict.fromkeys(SERVICES, ("main1",))
+        return inventory({**groups, "generic_workers": ("app1", "app2")}, **each)
+    if hosts == 7:
+        return "cluster"
+    raise ValueError(f"there is no fleet of {hosts} hosts: take one of {HOSTS}")
+
+
+def done(run: Run, what: str, *, changes: bool) -> Run:
+    """Returns the run, if it did what it was to do.
+
+    Raises:
+        SystemExit: it failed, or changed something although it should not.
+    """
+    if run.code != 0 or (not changes and run.changed):
+        raise SystemExit(f"{what}: the run failed, or changed what it was not to:\n{run.output[-5000:]}")
+    return run
+
+
+def say(text: str) -> None:
+    """Tells how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def repeated(fleets: Mapping[int, Fleet], rounds: int) -> dict[int, Cost]:
+    """Returns what runs cost that change nothing, of all fleets in turns."""
+    runs: dict[int, list[Run]] = {size: [] for size in fleets}
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds} …")
+        for size, fleet in fleets.items():
+            runs[size].append(done(fleet.run(), f"{size}, again", changes=False))
+    return {size: Cost(median(run.seconds for run in found), found[0].executed) for size, found in runs.items()}
+
+
+def compared(sizes: Mapping[int, dict[str, Any] | str], what: str, network: str, rounds: int) -> str:
+    """Returns the table of full runs, and of those that change nothing, for fleets of several sizes."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        floor_playbook = folder / "floor.yml"
-        floor_playbook.write_text(FLOOR)
-        fleets: dict[str, Fleet] = {}
-        for number, example in enumerate(EXAMPLES):
-            fleets[example] = stack.enter_context(
-                disposable_fleet(example, machine=f"bench-{number}", address=f"10.88.101.{10 + number}")
-            )
-            print(f"deploying {example} …", file=sys.stderr, flush=True)
-            run = fleets[example].run()
-            if run.code != 0:
-                raise SystemExit(f"{example} was not deployed:\n{run.output[-3000:]}")
-        seconds: dict[str, list[float]] = {name: [] for name in ("floor", *EXAMPLES)}
-        executed: dict[str, int] = {}
-        for number in range(rounds):
-            print(f"round {number + 1} of {rounds} …", file=sys.stderr, flush=True)
-            seconds["floor"].append(fleets["full"].run(playbook=str(floor_playbook)).seconds)
-            for example, fleet in fleets.items():
-                run = fleet.run()
-                if run.code != 0 or run.changed:
-                    raise SystemExit(f"the run of {example} was to change nothing:\n{run.output[-3000:]}")
-                seconds[example].append(run.seconds)
-                executed[example] = run.executed
-    medians = {name: median(values) for name, values in seconds.items()}
+        fleets: dict[int, Fleet] = {}
+        full: dict[int, float] = {}
+        for number, (size, wanted) in enumerate(sizes.items()):
+            fleet = booted(wanted, machine=f"bench-{what}-{size}", address=f"{network}{number}.10")
+            fleets[size] = stack.enter_context(fleet)
+            say(f"deploying {size} {what} …")
+            full[size] = done(fleets[size].run(), f"{size} {what}", changes=True).seconds
+        again = repeated(fleets, rounds)
+    least = min(sizes)
     return table(
-        ("inventory", "workers", "tasks executed", "seconds", "against monolith", "against one ping"),
+        (what, "full run, s", "against the smallest", "changing nothing, s", "against the smallest", "tasks"),
         (
             (
-                f"`{example}`",
-                str(len(load_topology(ROOT / "inventories" / example).workers)),
-                str(executed[example]),
-                f"{medians[example]:.1f}",
-                f"{medians[example] / medians['monolith']:.2f}",
-                f"{medians[example] / medians['floor']:.1f}",
+                str(size),
+                f"{full[size]:.0f}",
+                f"{full[size] / full[least]:.2f}",
+                f"{again[size].seconds:.1f}",
+                f"{again[size].seconds / again[least].seconds:.2f}",
+                str(again[size].executed),
             )
-            for example in EXAMPLES
+            for size in sizes
         ),
     )
 
 
+def by_workers(options: argparse.Namespace) -> str:
+    """Returns the table of runs with more and more workers on one host."""
+    sizes: dict[int, dict[str, Any] | str] = {size: with_workers(size) for size in WORKERS if size <= options.most}
+    return compared(sizes, "workers", "10.88.13", options.rounds)
+
+
+def by_hosts(options: argparse.Namespace) -> str:
+    """Returns the table of runs with more and more hosts."""
+    return compared({size: with_hosts(size) for size in HOSTS}, "hosts", "10.88.14", options.rounds)
+
+
+def adding(options: argparse.Namespace) -> str:
+    """Returns the table of how long it takes until a further sync worker of a running fleet serves."""
+    rows = []
+    with booted(with_workers(min(10, options.most)), machine="bench-adding", address="10.88.138.10") as fleet:
+        done(fleet.run(), "deploying", changes=True)
+        wanted = pools(min(10, options.most))
+        for number in range(options.rounds):
+            wanted["sync"]["count"] += 1
+            fleet.set_variables(generic_workers=wanted)
+            started = time.monotonic()
+            done(fleet.run(), "adding a worker", changes=True)
+            socket = http_socket(f"{fleet.host}-sync-{wanted['sync']['count']}")
+            fleet.shell(f"curl -sf --unix-socket {socket} http://localhost/health")
+            rows.append((str(number + 1), f"{time.monotonic() - started:.1f}"))
+    return table(("sync worker", "until it serves, s"), rows)
+
+
+def rendering(options: argparse.Namespace) -> str:
+    """Returns the table of what it costs to compute and render fleets that grow."""
+    rows = []
+    for hosts, workers in RENDERED:
+        groups = dict.fromkeys(SERVICES, ("h1",))
+        wanted = inventory({**groups, "generic_workers": tuple(f"h{number}" for number in range(1, hosts + 1))})
+        wanted["all"]["vars"] |= {"synapse_cp_max": 2, "generic_workers": pools(workers // hosts)}
+        costs = [_rendered(wanted) for _ in range(options.rounds)]
+        seconds, cpu = (median(values) for values in zip(*costs, strict=True))
+        rows.append((str(hosts), str(workers), f"{seconds:.1f}", f"{cpu:.1f}", f"{1000 * cpu / workers:.0f}"))
+        say(f"rendered {hosts} hosts")
+    return table(("hosts", "workers", "s", "CPU-s", "ms of CPU for a worker"), rows)
+
+
+def _rendered(wanted: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns the seconds and the CPU seconds of a run of render.yml into an empty directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        hosts = written(Path(folder), wanted)
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        ended = subprocess.run(
+            [
+                *(ROOT / ".venv/bin/ansible-playbook", f"--inventory={hosts}", ROOT / "playbooks/render.yml"),
+                f"--extra-vars=render_to={folder}/out",
+            ],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if ended.returncode != 0:
+            raise SystemExit(f"rendering failed:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")
+        return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "workers": by_workers,
+    "hosts": by_hosts,
+    "adding": adding,
+    "rendering": rendering,
+}
+
+
 def main() -> None:
     """Measures, prints, and writes if asked to."""
-    parser = argparse.ArgumentParser(description="What a run that changes nothing costs.")
+    parser = argparse.ArgumentParser(description="What runs cost.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="what to measure (default: all)")
+    parser.add_argument("--most", type=int, default=max(WORKERS), help="the most workers on one host")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
-    result = measure(options.rounds)
-    print(result)
-    if options.write:
-        write_table(_MARKED, result)
+    for part in options.parts or PARTS:
+        result = PARTS[part](options)
+        print(f"{result}\n", flush=True)
+        if options.write:
+            write_measured(part, result)
 
 
 if __name__ == "__main__":

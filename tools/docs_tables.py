@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the tables of docs/topology.md and the picture of README.md from the model, between their markers.
+"""Writes the tables of docs/topology.md, between their markers, and the pictures of the documentation from the model.
 
 Usage: ``python -m tools.docs_tables`` rewrites them, ``--check`` fails if they are out of date.
 """
@@ -107,14 +107,12 @@ def ports() -> str:
     )
 
 
-def picture() -> str:
-    """Returns the fleet of inventories/single_host, drawn by the diagram filter's function."""
-    return f"```mermaid\n{diagram(load_topology(ROOT / 'inventories' / 'single_host'))}```"
+PICTURES = {"docs/single_host.svg": "single_host", "docs/cluster.svg": "cluster"}
+"""The pictures of the documentation, and the example inventories that they show."""
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/topology.md": {"inputs": inputs, "duties": duties, "presets": presets, "ports": ports, "paths": paths},
-    "README.md": {"picture": picture},
 }
 
 
@@ -135,15 +133,12 @@ def render(text: str, blocks: dict[str, Callable[[], str]]) -> str:
 def main() -> int:
     """Rewrites or checks all files; returns the exit code."""
     check = sys.argv[1:] == ["--check"]
-    stale = []
-    for name, blocks in BLOCKS.items():
-        path = ROOT / name
-        before = path.read_text()
-        after = render(before, blocks)
-        if before != after:
-            stale.append(name)
-            if not check:
-                path.write_text(after)
+    wanted = {name: render((ROOT / name).read_text(), blocks) for name, blocks in BLOCKS.items()}
+    wanted |= {name: diagram(load_topology(ROOT / "inventories" / shown)) for name, shown in PICTURES.items()}
+    stale = [name for name, text in wanted.items() if not (ROOT / name).is_file() or (ROOT / name).read_text() != text]
+    if not check:
+        for name in stale:
+            (ROOT / name).write_text(wanted[name])
     if check and stale:
         print(f"out of date: {', '.join(stale)}; run: python -m tools.docs_tables")
         return 1

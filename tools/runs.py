@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of site.yml against a disposable host, for tests and benchmarks."""
+"""Runs of site.yml against disposable hosts, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Run:
 
     @property
     def executed(self) -> int:
-        """Tasks executed on the host."""
+        """Tasks executed on the hosts, all together."""
         return self._recap(1)
 
     @property
@@ -49,26 +50,28 @@ class Run:
 
     @property
     def tasks(self) -> int:
-        """Tasks that the host came to, skipped ones too."""
+        """Tasks that the hosts came to, skipped ones too."""
         return self._recap(1) + self._recap(3)
 
     def _recap(self, group: int) -> int:
-        match = _RECAP.search(self.output)
-        if match is None:
+        matches = list(_RECAP.finditer(self.output))
+        if not matches:
             raise ValueError(f"the run has no recap:\n{self.output[-3000:]}")
-        return int(match[group])
+        return sum(int(match[group]) for match in matches)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """An example inventory on a disposable host of its own.
+    """An example inventory on disposable hosts of its own.
 
     Attributes:
         inventory: the folder of the example.
-        host: the host's name in it.
-        machine: the name of the disposable host.
-        override: a second inventory that says how the host is reached.
+        host: the name of its first host.
+        machine: the name of the disposable host for it.
+        override: a second inventory that says how the hosts are reached.
         environment: more environment variables for Ansible.
+        machines: the names of the disposable hosts by those of the inventory; empty stands for the one host.
+        addresses: the addresses of the hosts by their names in the inventory.
     """
 
     inventory: Path
@@ -76,6 +79,13 @@ class Fleet:
     machine: str
     override: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    machines: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of the hosts in the inventory."""
+        return list(self.machines) or [self.host]
 
     def command(self, *arguments: str, playbook: str = SITE) -> list[str]:
         """Returns the command line of a run."""
@@ -129,15 +139,24 @@ class Fleet:
                 break
         return Run(process.wait(), "".join(lines), time.monotonic() - started)
 
-    def set_variables(self, **variables: Any) -> None:
-        """Sets variables of the host, over those that it was booted with."""
-        path = self.override / "host_vars" / f"{self.host}.yml"
-        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **variables}))
+    def set_variables(self, *, host: str | None = None, **variables: Any) -> None:
+        """Sets variables of one host or of all, over those that they were booted with."""
+        for name in [host] if host else self.hosts:
+            path = self.override / "host_vars" / f"{name}.yml"
+            path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **variables}))
 
-    def shell(self, command: str, *, check: bool = True) -> str:
-        """Runs a command on the host and returns what it printed."""
+    def unset_variables(self, *names: str) -> None:
+        """Takes back what ``set_variables`` has set on all hosts."""
+        for host in self.hosts:
+            path = self.override / "host_vars" / f"{host}.yml"
+            kept = {name: value for name, value in yaml.safe_load(path.read_text()).items() if name not in names}
+            path.write_text(yaml.safe_dump(kept))
+
+    def shell(self, command: str, *, check: bool = True, host: str | None = None) -> str:
+        """Runs a command on a host, by default the first one, and returns what it printed."""
+        machine = self.machines[host] if host else self.machine
         done = subprocess.run(
-            ["python3", "-m", "tools.hosts", "shell", self.machine, command],
+            ["python3", "-m", "tools.hosts", "shell", machine, command],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -155,39 +174,57 @@ class Fleet:
 
 @contextmanager
 def disposable_fleet(
-    example: str, *, machine: str, address: str, suite: str = "trixie", variables: Mapping[str, Any] | None = None
+    example: str | Path,
+    *,
+    machine: str,
+    address: str,
+    suite: str = "trixie",
+    variables: Mapping[str, Any] | None = None,
 ) -> Iterator[Fleet]:
-    """Boots a host for an example inventory, and ends it afterwards.
+    """Boots the hosts of an inventory, and ends them afterwards.
 
     Args:
-        example: the name of the inventory below ``inventories/``.
-        machine: the name of the disposable host.
-        address: its address, below 10.88.0.0/16.
-        suite: its Debian.
-        variables: variables of the host that the example has not got.
+        example: the name of the inventory below ``inventories/``, or its folder.
+        machine: the name of the disposable host; where there are several, what their names begin with.
+        address: its address, below 10.88.0.0/16; where there are several, that of the first, and the others follow.
+        suite: their Debian.
+        variables: variables of the hosts that the inventory has not got.
     """
+    # An absolute path stays what it is.
     inventory = ROOT / "inventories" / example
-    host = next(iter(yaml.safe_load((inventory / "hosts.yml").read_text())["all"]["hosts"]))
+    hosts = list(yaml.safe_load((inventory / "hosts.yml").read_text())["all"]["hosts"])
+    machines = {host: machine if len(hosts) == 1 else f"{machine}-{host}" for host in hosts}
+    addresses = {host: str(ip_address(address) + number) for number, host in enumerate(hosts)}
     state = ROOT / ".cache" / "runs" / machine
     shutil.rmtree(state, ignore_errors=True)
     (state / "host_vars").mkdir(parents=True)
     # Only the variables beside it matter, but Ansible wants a file to parse.
     (state / "hosts.yml").write_text("all: {}\n")
-    reached = {
-        "ansible_host": address,
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(_KEYS / "id_ed25519"),
-        "ansible_ssh_common_args": f"-o IdentitiesOnly=yes -o 'UserKnownHostsFile={_KEYS / 'known_hosts'}'",
-    }
-    (state / "host_vars" / f"{host}.yml").write_text(
-        yaml.safe_dump({**reached, "nginx_tls_self_signed": True, **(variables or {})})
-    )
-    _hosts("down", machine)
-    _hosts("up", machine, f"--suite={suite}", f"--ip={address}")
+    for host in hosts:
+        reached = {
+            "ansible_host": addresses[host],
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(_KEYS / "id_ed25519"),
+            "ansible_ssh_common_args": f"-o IdentitiesOnly=yes -o 'UserKnownHostsFile={_KEYS / 'known_hosts'}'",
+            "nginx_tls_self_signed": True,
+            **({"synapse_address": addresses[host]} if len(hosts) > 1 else {}),
+        }
+        (state / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump({**reached, **(variables or {})}))
     try:
-        yield Fleet(inventory=inventory, host=host, machine=machine, override=state)
+        for host in hosts:
+            _hosts("down", machines[host])
+            _hosts("up", machines[host], f"--suite={suite}", f"--ip={addresses[host]}")
+        yield Fleet(
+            inventory=inventory,
+            host=hosts[0],
+            machine=machines[hosts[0]],
+            override=state,
+            machines=machines,
+            addresses=addresses,
+        )
     finally:
-        _hosts("down", machine)
+        for host in hosts:
+            _hosts("down", machines[host])
 
 
 def _hosts(*arguments: str) -> None:

@@ -30,7 +30,11 @@ PROGRESS_SECONDS = 30
 
 # The whole matrix; the longest first, so that none of them is left alone at the end.
 MATRIX = (
+    "cluster:trixie",
     "runs:trixie",
+    "scaling:trixie",
+    "chaos:trixie",
+    "federation:trixie",
     "full:trixie",
     "full:bookworm",
     "single_host:trixie",

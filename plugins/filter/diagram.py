@@ -9,7 +9,9 @@ short_description: A picture of the fleet
 version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - A Mermaid flowchart of hosts, pools, PostgreSQL and Redis, which forges and editors draw.
+  - An SVG of hosts, pools with their duties and streams, where requests go, PostgreSQL and Redis. It needs nothing from
+    elsewhere, and follows the light or dark mode of whoever looks at it.
+  - Of more than 12 hosts, those that have the same are drawn as one.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -18,14 +20,18 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show it
-  ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.diagram }}"
+- name: Draw it
+  ansible.builtin.copy:
+    content: "{{ topology_json | baremetal.synapse.diagram }}"
+    dest: fleet.svg
+    mode: "0644"
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
 _value:
-  description: Mermaid text.
+  description: SVG text.
   type: str
 """
 

@@ -31,6 +31,14 @@ options:
       - Whether Synapse runs on the database host too. PostgreSQL then plans with half of the memory.
       - By default the topology knows it.
     type: bool
+  certificate:
+    description:
+      - Path of the server's certificate, where C(postgres_tls) is set.
+      - Debian's own self-signed one if it is left out.
+    type: str
+  certificate_key:
+    description: Path of the certificate's key.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -57,13 +65,23 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._budget import connection_budget
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import postgresql_settings
 
+# Of Debian's package ssl-cert.
+_CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
+_CERTIFICATE_KEY = "/etc/ssl/private/ssl-cert-snakeoil.key"
+
 
 def _postgres_settings(
-    topology_json: str, memory_mib: int, cpus: int, shared: bool | None = None
+    topology_json: str,
+    memory_mib: int,
+    cpus: int,
+    shared: bool | None = None,
+    certificate: str | None = None,
+    certificate_key: str | None = None,
 ) -> dict[str, int | str]:
     topology = read_topology(topology_json)
     if shared is None:
         shared = topology.postgres_host in {process.host for process in topology.processes}
+    tls = not topology.unix and topology.options["postgres_tls"]
     return postgresql_settings(
         memory_mib=memory_mib,
         cpus=cpus,
@@ -72,6 +90,7 @@ def _postgres_settings(
         transport="unix" if topology.unix else "tcp",
         listen_address=None if topology.unix else topology.addresses[topology.postgres_host],
         port=topology.options["postgres_port"],
+        tls=(certificate or _CERTIFICATE, certificate_key or _CERTIFICATE_KEY) if tls else None,
     )
 
 

@@ -10,17 +10,21 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Which secrets there are, where each file is, how it is made and its mode; never their values.
+  - The host of the main process makes all of them. The other hosts of Synapse get copies of those that they need.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
     type: str
     required: true
+  host:
+    description: The inventory name of a host, for what it needs; those of the whole fleet if it is left out.
+    type: str
 """
 
 EXAMPLES = r"""
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.secret_files }}"
+    msg: "{{ topology_json | baremetal.synapse.secret_files('app1') }}"
 """
 
 RETURN = r"""
@@ -37,9 +41,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
 
 
-def _secret_files(topology_json: str) -> list[dict[str, str]]:
-    read_topology(topology_json)
-    return secret_files()
+def _secret_files(topology_json: str, host: str | None = None) -> list[dict[str, str]]:
+    return secret_files(read_topology(topology_json), None if host is None else str(host))
 
 
 class FilterModule:

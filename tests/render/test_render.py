@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._diagram import diagram
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 
@@ -149,23 +150,26 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
 
 
 def test_what_nginx_reads_is_what_the_drafts_say(tree: Tree) -> None:
-    (nginx,) = tree.root.glob("*/etc/nginx")
     places = {"main": "modules-enabled/99-matrix-synapse.conf", "http": "conf.d/matrix-synapse.conf"}
-    for draft, place in {**places, "site": "sites-enabled/matrix-synapse"}.items():
-        assert (nginx / place).read_bytes() == (nginx / "matrix-synapse" / f"{draft}.conf").read_bytes()
+    places["site"] = "sites-enabled/matrix-synapse"
+    for host in tree.topology.nginx_hosts:
+        nginx = tree.root / host / "etc/nginx"
+        for draft, place in places.items():
+            assert (nginx / place).read_bytes() == (nginx / "matrix-synapse" / f"{draft}.conf").read_bytes()
 
 
 def test_the_tests_of_the_proxy_judge_the_same_bytes(tree: Tree, debian: str) -> None:
     groups, hostvars = load_variables(tree.inventory)
-    files = proxy_files(tree.topology, hostvars[groups["nginx"][0]], debian=int(debian))
-    (nginx,) = tree.root.glob("*/etc/nginx")
-    assert (nginx / "conf.d/matrix-synapse.conf").read_text() == files.http
-    assert (nginx / "sites-available/matrix-synapse").read_text() == files.site
+    for host in groups["nginx"]:
+        files = proxy_files(tree.topology, hostvars[host], debian=int(debian))
+        nginx = tree.root / host / "etc/nginx"
+        assert (nginx / "conf.d/matrix-synapse.conf").read_text() == files.http
+        assert (nginx / "sites-available/matrix-synapse").read_text() == files.site
 
 
 def test_secrets_are_placeholders_and_for_their_owner_alone(tree: Tree) -> None:
     for host in {process.host for process in tree.topology.processes}:
-        for secret in secret_files():
+        for secret in secret_files(tree.topology, host):
             file = tree.root / host / secret["path"].lstrip("/")
             assert "PLACEHOLDER" in file.read_text()
             assert file.stat().st_mode & 0o777 == 0o600
@@ -176,8 +180,13 @@ def test_secrets_are_placeholders_and_for_their_owner_alone(tree: Tree) -> None:
     assert "placeholders" in (tree.root / "README").read_text()
 
 
-def test_nginx_takes_what_is_rendered(copy: Path, tmp_path: Path) -> None:
-    (etc,) = copy.glob("*/etc/nginx")
+def test_the_picture_shows_the_fleet(tree: Tree) -> None:
+    assert (tree.root / "fleet.svg").read_text() == diagram(tree.topology)
+
+
+def test_nginx_takes_what_is_rendered(tree: Tree, copy: Path, tmp_path: Path) -> None:
+    # Where there are several, they have the same.
+    etc = copy / tree.topology.nginx_hosts[0] / "etc/nginx"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     certificate, key = scratch / "certificate.pem", scratch / "key.pem"
@@ -276,7 +285,7 @@ def test_a_part_of_the_hosts_gives_the_same_bytes(render: Render, several_hosts:
     assert render(several_hosts, "--limit=w1:front", render_to=str(tmp_path / "part")).code == 0
     everything = digests(tmp_path / "all")
     part = digests(tmp_path / "part")
-    assert {name.split("/")[0] for name in part} == {".rendered", "README", "front", "w1"}
+    assert {name.split("/")[0] for name in part} == {".rendered", "README", "fleet.svg", "front", "w1"}
     assert {name: everything[name] for name in part} == part
     # The others keep their files.
     assert render(several_hosts, "--limit=w1", render_to=str(tmp_path / "all")).changed == 0

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import yaml
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
 
 from tools.golden import CHECKS, GOLDEN, INVENTORIES, filter_names, inventory_names, load_filter, views
 from tools.inventory import load_topology_json
@@ -32,8 +33,10 @@ def test_every_filter_has_a_golden_file_and_every_inventory_a_directory() -> Non
 def test_nothing_is_wrong_with_the_inventory_nor_with_the_hosts_that_it_is_for(inventory: str) -> None:
     topology_json = load_topology_json(INVENTORIES / inventory)
     assert load_filter("topology_problem")(topology_json) == ""
-    for python, postgres in (("3.11.2", "15"), ("3.13.5", "17")):
-        assert load_filter("host_problem")(topology_json, host="synapse1", python=python, postgres=postgres) == ""
+    for host in parse_topology(topology_json).addresses:
+        for python, postgres in (("3.11.2", "15"), ("3.13.5", "17")):
+            assert load_filter("host_problem")(topology_json, host=host, python=python, postgres=postgres) == ""
+        assert load_filter("memory_budget")(topology_json, host, memory_mib=8192)["problem"] == ""
 
 
 def test_what_is_wrong_is_told_by_the_checks() -> None:

@@ -70,11 +70,12 @@ def test_a_connection_that_was_closed_while_idle_is_no_failure(certificate: tupl
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await head(reader)
         writer.write(ANSWER)
+        await asyncio.sleep(0.1)
 
     async def run() -> None:
         async with served(certificate, once) as client:
             assert await ask(client) == 200
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             assert await ask(client) == 200
             assert client.races == 0
 

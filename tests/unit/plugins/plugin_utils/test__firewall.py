@@ -65,10 +65,8 @@ def test_one_host_that_listens_on_an_address_of_its_own_is_closed() -> None:
 
 
 def test_workers_and_pools_that_come_and_go_change_no_rule() -> None:
-    one, many = (
-        several_hosts(generic_workers={"sync": {"count": count}, **more})
-        for count, more in ((1, {}), (9, {"client_reader": {}}))
-    )
+    pools: list[dict[str, Any]] = [{"sync": {"count": 1}}, {"sync": {"count": 9}, "client_reader": {}}]
+    one, many = (several_hosts(generic_workers=written) for written in pools)
     for host in ADDRESSES:
         assert firewall_rules(one, host) == firewall_rules(many, host)
 

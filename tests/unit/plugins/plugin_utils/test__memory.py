@@ -16,7 +16,10 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import
 
 from tests.unit.fleets import one_host, several_hosts
 
-LIMITED = {"generic_workers": {"sync": {"count": 2, "memory_max": "2G"}}, "synapse_main_settings": {"memory_max": "1G"}}
+LIMITED: dict[str, Any] = {
+    "generic_workers": {"sync": {"count": 2, "memory_max": "2G"}},
+    "synapse_main_settings": {"memory_max": "1G"},
+}
 
 
 def test_the_budget_is_the_sum_of_all_limits_that_are_known() -> None:

@@ -189,6 +189,8 @@ POOLS: dict[str, dict[str, str]] = {
         "quarantined_media_changes": "media",
     },
 }
+# The same pools, on several hosts.
+POOLS["cluster"] = POOLS["single_host"]
 
 
 def test_the_table_of_pools_has_every_inventory() -> None:
@@ -204,8 +206,10 @@ def test_the_table_of_requests_has_every_duty_that_gets_any() -> None:
 @pytest.mark.parametrize(("method", "uri", "duty"), REQUESTS, ids=lambda value: str(value)[-60:])
 def test_a_request_reaches_the_pool_that_is_for_it(inventory: str, method: str, uri: str, duty: str) -> None:
     pool = POOLS[inventory].get(duty)
-    expected = {worker.name for worker in EXAMPLES[inventory].workers if worker.pool == pool} or {"main"}
-    assert PROXIES[inventory].serve(method, uri).processes == expected
+    workers = [worker for worker in EXAMPLES[inventory].workers if worker.pool == pool]
+    # One worker of a pool may have a duty that the others have not; in a pool that stands in, nobody has it.
+    expected = {worker.name for worker in workers if duty in worker.duties} or {worker.name for worker in workers}
+    assert PROXIES[inventory].serve(method, uri).processes == (expected or {"main"})
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)

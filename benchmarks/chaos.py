@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What failures cost the users: processes killed, servers restarted, networks cut, under load, without an operator.
+
+The trials are those of the tests in tests/chaos. From the command line they run one after another, and ``--write`` puts
+the figures into docs/resilience.md.
+
+Usage: ``.venv/bin/python -m benchmarks.chaos [--write]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import Report, RunningLoad
+from benchmarks.load.fleet import LET_IN, load_on
+from tools.docs_tables import table
+from tools.inventory import load_topology
+from tools.runs import ROOT, Fleet, disposable_fleet
+
+DOCUMENT = ROOT / "docs" / "resilience.md"
+SEVERAL = ROOT / "tests" / "chaos" / "inventory"
+"""An inventory of three hosts, two of them with nginx."""
+
+SETTLE_SECONDS = 3.0
+"""How long the load goes on after a trial, to show that nothing fails any more."""
+
+_MARKED = re.compile(r"(<!-- figures: written by benchmarks/chaos.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_SECRET = "/etc/matrix-synapse/secrets/redis_password"  # noqa: S105  its place
+
+# Ends when every unit of a host is active.
+_ACTIVE = """
+end=$(($(date +%s) + {patience}))
+while [ "$(date +%s)" -le "$end" ]; do
+  active=$(systemctl is-active {units} | grep -cx active || true)
+  if [ "$active" = {count} ]; then exit 0; fi
+  sleep 0.3
+done
+echo "$active of {count} units are active" >&2
+exit 1
+"""
+# Ends when every process of the fleet has subscribed.
+_SUBSCRIBED = """
+end=$(($(date +%s) + {patience}))
+while [ "$(date +%s)" -le "$end" ]; do
+  heard=$({redis} PUBSUB NUMSUB {channel} 2>/dev/null | tail -n 1)
+  if [ "$heard" = {processes} ]; then exit 0; fi
+  sleep 0.3
+done
+echo "$heard of {processes} processes have subscribed" >&2
+exit 1
+"""
+
+
+class NotHealedError(Exception):
+    """A fleet did not come back by itself; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Something that goes wrong.
+
+    Attributes:
+        name: what it is, for a table.
+        breaks: does it, and returns when it is done.
+        patience: seconds in which the fleet has to heal.
+        mends: what comes back by itself later, such as a network that was cut; None if nothing does.
+        cut: seconds until then.
+    """
+
+    name: str
+    breaks: Callable[[], object]
+    patience: int = 60
+    mends: Callable[[], object] | None = None
+    cut: float = 0.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trial that was made; moments are in seconds of the monotonic clock.
+
+    Attributes:
+        name: of the trial.
+        began: when it was broken.
+        whole: when all processes were back.
+        ended: a moment later.
+    """
+
+    name: str
+    began: float
+    whole: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a trial has cost.
+
+    Attributes:
+        name: of the trial.
+        seconds: until all processes were back and no request was without an answer any more.
+        report: the requests that began from the failure to a moment after the fleet was whole again.
+        late: failures that began after the fleet was whole.
+        lost: acknowledged messages of that time that are gone.
+    """
+
+    name: str
+    seconds: float
+    report: Report
+    late: int
+    lost: int
+
+
+@dataclass
+class Chaos:
+    """A fleet, deployed and under load, and what was tried on it.
+
+    Attributes:
+        fleet: the fleet.
+        load: the load.
+        attempts: the trials up to now.
+    """
+
+    fleet: Fleet
+    load: RunningLoad
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.topology = load_topology(self.fleet.inventory, self.fleet.override)
+
+    def units(self, host: str | None = None) -> list[str]:
+        """Returns the units of Synapse on a host, or on all of them."""
+        return [
+            "matrix-synapse.service" if process.is_main else f"matrix-synapse-worker@{process.name}.service"
+            for process in self.topology.processes
+            if host in (None, process.host)
+        ]
+
+    @property
+    def redis(self) -> str:
+        """The command line of redis-cli, on the host of Redis."""
+        if self.topology.unix:
+            return "redis-cli -s /run/redis/redis-server.sock"
+        address = self.topology.addresses[str(self.topology.redis_host)]
+        return f'env REDISCLI_AUTH="$(cat {_SECRET})" redis-cli -h {address} -p {self.topology.options["redis_port"]}'
+
+    def wait(self, patience: int) -> None:
+        """Waits until the fleet is whole.
+
+        Raises:
+            NotHealedError: it was not in time.
+        """
+        for host in self.fleet.hosts:
+            if units := self.units(host):
+                self._await(host, _ACTIVE.format(patience=patience, units=" ".join(units), count=len(units)))
+        subscribed = _SUBSCRIBED.format(
+            patience=patience,
+            redis=self.redis,
+            channel=self.topology.server_name,
+            processes=len(self.topology.processes),
+        )
+        self._await(self.topology.redis_host, subscribed)
+
+    def _await(self, host: str | None, script: str) -> None:
+        try:
+            self.fleet.shell(script, host=host)
+        except RuntimeError as error:
+            raise NotHealedError(f"{host}: {str(error).strip().splitlines()[-1]}") from None
+
+    def attempt(self, trial: Trial) -> None:
+        """Breaks something under load, and waits until the fleet has healed.
+
+        Raises:
+            NotHealedError: it has not.
+        """
+        began = time.monotonic()
+        trial.breaks()
+        if trial.mends is not None:
+            time.sleep(trial.cut)
+            trial.mends()
+        self.wait(trial.patience)
+        whole = time.monotonic()
+        time.sleep(SETTLE_SECONDS)
+        self.attempts.append(Attempt(trial.name, began, whole, time.monotonic()))
+
+    def figures(self) -> list[Figures]:
+        """Returns what the trials have cost. The load has to have stopped: only then all is known."""
+        return [self._figures(attempt) for attempt in self.attempts]
+
+    def _figures(self, attempt: Attempt) -> Figures:
+        report = self.load.report(attempt.began, attempt.ended)
+        bad = [*report.failed, *report.refused]
+        lost = self.load.verification.missing
+        return Figures(
+            name=attempt.name,
+            seconds=max([attempt.whole, *(outcome.ended for outcome in bad)]) - attempt.began,
+            report=report,
+            late=sum(outcome.started > attempt.whole for outcome in bad),
+            lost=sum(attempt.began <= message.started < attempt.ended for message in lost),
+        )
+
+
+HEADS = (
+    "what happens",
+    "seconds to heal",
+    "requests meanwhile",
+    "failed",
+    "of the kinds",
+    "slowest delivery, seconds",
+    "acknowledged messages lost",
+)
+
+
+def row(figures: Figures) -> tuple[str, ...]:
+    """Returns the row of a trial."""
+    report = figures.report
+    return (
+        figures.name,
+        f"{figures.seconds:.1f}",
+        str(len(report.outcomes)),
+        str(len(report.failed) + len(report.refused)),
+        ", ".join(sorted(report.failed_kinds)) or "none",
+        f"{max(report.deliveries, default=0.0):.1f}",
+        str(figures.lost),
+    )
+
+
+def kills(chaos: Chaos) -> list[Trial]:
+    """Returns a ``kill -9`` of each Synapse process."""
+    return [
+        Trial(f"`kill -9` of {process.name}", _kill(chaos.fleet, process.host, unit))
+        for process, unit in zip(chaos.topology.processes, chaos.units(), strict=True)
+    ]
+
+
+def _kill(fleet: Fleet, host: str, unit: str) -> Callable[[], object]:
+    # It has ended when systemd has noticed.
+    script = f"systemctl kill --signal=KILL {unit}; until ! systemctl -q is-active {unit}; do sleep 0.05; done"
+    return lambda: fleet.shell(script, host=host)
+
+
+def restarts(chaos: Chaos) -> list[Trial]:
+    """Returns restarts of the servers below Synapse, and a killed nginx worker."""
+    fleet, topology = chaos.fleet, chaos.topology
+    edge = topology.nginx_hosts[0]
+    return [
+        Trial("restart of Redis", lambda: fleet.shell("systemctl restart redis-server", host=topology.redis_host)),
+        Trial(
+            "restart of PostgreSQL",
+            lambda: fleet.shell("systemctl restart postgresql@*-main", host=topology.postgres_host),
+        ),
+        Trial(
+            "`kill -9` of a worker of nginx", lambda: fleet.shell("pkill -KILL -o -P $(cat /run/nginx.pid)", host=edge)
+        ),
+    ]
+
+
+def deaf(chaos: Chaos) -> Trial:
+    """Returns a process whose subscription Redis refuses, for a moment, after its connection was lost."""
+    redis, host = chaos.redis, chaos.topology.redis_host
+    script = f"""
+{redis} ACL SETUSER default -subscribe
+{redis} CLIENT KILL ID $({redis} CLIENT LIST TYPE pubsub | tail -n 1 | grep -oE '^id=[0-9]+' | cut -d= -f2)
+sleep 3
+{redis} ACL SETUSER default +subscribe
+"""
+    return Trial(
+        "a process that runs, but has lost its subscription", lambda: chaos.fleet.shell(script, host=host), 120
+    )
+
+
+def cut_off(chaos: Chaos, host: str, what: str, seconds: float) -> Trial:
+    """Returns a host whose network is gone for some time."""
+    address = chaos.fleet.addresses[host]
+    others = [other for other in chaos.fleet.hosts if other != host]
+
+    def rules(action: str) -> None:
+        for other in others:
+            chaos.fleet.shell(action, host=other)
+
+    drop = (
+        "nft add table inet chaos && nft 'add chain inet chaos in { type filter hook input priority -300; }' &&"
+        f" nft add rule inet chaos in ip saddr {address} drop &&"
+        " nft 'add chain inet chaos out { type filter hook output priority -300; }' &&"
+        f" nft add rule inet chaos out ip daddr {address} drop"
+    )
+    return Trial(what, lambda: rules(drop), 90, lambda: rules("nft delete table inet chaos"), seconds)
+
+
+def edge_gone(chaos: Chaos, host: str, seconds: float) -> Trial:
+    """Returns an edge that answers nobody for some time."""
+    shell = chaos.fleet.shell
+    return Trial(
+        "one of two edges gone",
+        lambda: shell("systemctl kill --signal=KILL nginx; systemctl stop nginx", host=host),
+        60,
+        lambda: shell("systemctl start nginx", host=host),
+        seconds,
+    )
+
+
+@contextmanager
+def deployed(
+    inventory: str | Path,
+    machine: str,
+    address: str,
+    *,
+    suite: str = "trixie",
+    edges: Iterable[str] = (),
+    variables: Mapping[str, Any] | None = None,
+) -> Iterator[Chaos]:
+    """Boots and deploys a fleet, and puts it under load.
+
+    Args:
+        inventory: a folder, or the name of an example.
+        machine: the name of its disposable host, or what their names begin with.
+        address: of the first host.
+        suite: the Debian of the hosts.
+        edges: the hosts of nginx that clients use; by default the first host.
+        variables: variables of the hosts, on top of those that let the load in.
+    """
+    its = {"synapse_extra_config": LET_IN, **(variables or {})}
+    with disposable_fleet(inventory, machine=machine, address=address, suite=suite, variables=its) as fleet:
+        run = fleet.run()
+        if run.code != 0:
+            raise RuntimeError(f"{inventory} was not deployed:\n{run.output[-3000:]}")
+        with load_on(fleet, edges=tuple(edges)) as running:
+            chaos = Chaos(fleet, running)
+            chaos.wait(60)
+            yield chaos
+
+
+def network(last: int) -> str:
+    """Returns an address in the network of the scenario, or in one of our own."""
+    return f"{os.environ.get('MOLECULE_NETWORK', '10.88.121')}.{last}"
+
+
+def write(rows: Iterable[tuple[str, ...]], document: Path = DOCUMENT) -> None:
+    """Puts the figures between their markers.
+
+    Raises:
+        SystemExit: the markers are not there, or several times.
+    """
+    figures = table(HEADS, rows)
+    text, count = _MARKED.subn(lambda match: f"{match[1]}{figures}\n{match[2]}", document.read_text())
+    if count != 1:
+        raise SystemExit(f"{document.name} has lost the markers of the figures")
+    document.write_text(text)
+
+
+def main() -> None:
+    """Runs all trials, prints the figures, and writes them if asked to."""
+    parser = argparse.ArgumentParser(prog="benchmarks.chaos", description="What failures cost the users.")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into docs/{DOCUMENT.name}")
+    options = parser.parse_args()
+    rows: list[tuple[str, ...]] = []
+    with deployed("single_host", "chaos-bench", network(10)) as one:
+        for trial in (*kills(one), *restarts(one), deaf(one)):
+            print(f"{trial.name} …", file=sys.stderr, flush=True)
+            one.attempt(trial)
+    rows += map(row, one.figures())
+    with deployed(SEVERAL, "chaos-bench", network(20), edges=("main1", "edge2")) as several:
+        for trial in (
+            cut_off(several, "app1", "a host of workers cut off the network for 20 s", 20),
+            edge_gone(several, "edge2", 10),
+        ):
+            print(f"{trial.name} …", file=sys.stderr, flush=True)
+            several.attempt(trial)
+    rows += map(row, several.figures())
+    print(table(HEADS, rows))
+    if options.write:
+        write(rows)
+
+
+if __name__ == "__main__":
+    main()

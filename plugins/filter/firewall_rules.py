@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``firewall_rules``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: firewall_rules
+short_description: Who may reach the private listeners of a host
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks
+    that need it.
+  - Nothing is listed where no other host can reach a listener; with the transport V(unix) that is so.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  host:
+    description: The inventory name of the host.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.firewall_rules(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The keys C(family), C(address) and C(listeners). Each listener has C(name), C(about), C(ports) and C(sources).
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._firewall import firewall_rules
+
+
+def _firewall_rules(topology_json: str, host: str) -> dict[str, Any]:
+    return firewall_rules(read_topology(topology_json), str(host))
+
+
+class FilterModule:
+    """The filter firewall_rules."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"firewall_rules": with_clear_errors(_firewall_rules)}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``memory_budget``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: memory_budget
+short_description: How much memory of a host is promised away
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - What the processes of a host may take by their C(memory_max), what PostgreSQL has as C(shared_buffers), and what
+    Redis may take, against the host's memory. Parts without a limit are left out.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  host:
+    description: The inventory name of the host.
+    type: str
+    required: true
+  memory_mib:
+    description: The memory of the host in MiB.
+    type: int
+    required: true
+  postgres_memory_mib:
+    description: The memory that PostgreSQL plans with, if it is not all of the host's; the variable of that name.
+    type: int
+  postgres_settings:
+    description: The variable of that name, of which C(shared_buffers) counts.
+    type: dict
+  redis_maxmemory_mib:
+    description: The variable of that name.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.memory_budget(inventory_hostname, ansible_facts['memtotal_mb']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(parts), each with C(name) and C(mib), their C(sum), the host's C(memory_mib), and C(problem), which says why it
+      does not fit and is empty if it does.
+  type: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._memory import check_memory, memory_budget
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import shared_buffers
+
+
+def _memory_budget(
+    topology_json: str,
+    host: str,
+    memory_mib: int,
+    postgres_memory_mib: int | None = None,
+    postgres_settings: Mapping[str, Any] | None = None,
+    redis_maxmemory_mib: int = 0,
+) -> dict[str, Any]:
+    topology = read_topology(topology_json)
+    shared = topology.postgres_host in {process.host for process in topology.processes}
+    found = memory_budget(
+        topology,
+        str(host),
+        memory_mib=int(memory_mib),
+        shared_buffers=(postgres_settings or {}).get("shared_buffers")
+        or shared_buffers(int(postgres_memory_mib or memory_mib), shared=shared),
+        redis_maxmemory_mib=int(redis_maxmemory_mib),
+    )
+    try:
+        check_memory(str(host), found)
+    except TopologyError as error:
+        return {**found, "problem": str(error)}
+    return {**found, "problem": ""}
+
+
+class FilterModule:
+    """The filter memory_budget."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"memory_budget": with_clear_errors(_memory_budget)}

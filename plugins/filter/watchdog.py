@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``watchdog``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: watchdog
+short_description: What the watchdog of a host has to know
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - The channel on which the processes of the server listen, how Redis is reached, and unit and metrics of each process
+    of one host.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  host:
+    description: The inventory name of the host.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ topology_json | baremetal.synapse.watchdog(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(host), C(channel), C(redis), which is null in a fleet without Redis, and C(processes).
+  type: dict
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._watchdog import watchdog
+
+
+def _watchdog(topology_json: str, host: str) -> dict[str, Any]:
+    return watchdog(read_topology(topology_json), str(host))
+
+
+class FilterModule:
+    """The filter watchdog."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"watchdog": with_clear_errors(_watchdog)}
