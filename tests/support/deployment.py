@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployed fleet on one host: what its inventory promises, and what the host shows.
+"""A deployed fleet: what its inventory promises, and what its hosts show.
 
 The inventories come from the environment, so the same tests run against every scenario:
 ``EXAMPLE_INVENTORY``, and ``DISPOSABLE_INVENTORY`` with the addresses of the hosts that were booted for it.
@@ -26,7 +26,11 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout a
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_server
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health, secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+    health,
+    instance_map,
+    secret_files,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 from testinfra.host import Host
 
@@ -42,16 +46,19 @@ LAYOUT = layout.layout()
 ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
 SELF_SIGNED_CERTIFICATE = "/etc/ssl/certs/matrix-synapse.pem"
 
-_WITNESSES = """
+_NGINX_LINES = """
+import json, sys
+with open(sys.argv[1], "rb") as file:
+    file.seek(int(sys.argv[2]))
+    print(json.dumps(file.read().decode(errors="replace").splitlines()))
+"""
+
+_JOURNAL = """
 import json, subprocess, sys
-log, offset, since = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-with open(log, "rb") as file:
-    file.seek(offset)
-    lines = file.read().decode(errors="replace").splitlines()
 fields = "--output-fields=_SYSTEMD_UNIT,MESSAGE"
-command = ["journalctl", "-q", "-o", "json", "--since", since, fields, "-g", "Processed request"]
+command = ["journalctl", "-q", "-o", "json", "--since", sys.argv[1], fields, "-g", "Processed request"]
 entries = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-print(json.dumps({"nginx": lines, "journal": [json.loads(entry) for entry in entries]}))
+print(json.dumps([json.loads(entry) for entry in entries]))
 """
 
 _METRICS = """
@@ -67,15 +74,15 @@ with ThreadPoolExecutor(4) as pool:
 
 _ASK = """
 import http.client, json, socket, sys
-path, port = sys.argv[1], int(sys.argv[2])
+place, port = sys.argv[1], int(sys.argv[2])
 class Connection(http.client.HTTPConnection):
     def connect(self):
-        if not path:
+        if not place.startswith("/"):
             return super().connect()
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
+        self.sock.connect(place)
 def ask(method, target, token):
-    connection = Connection("127.0.0.1", port, timeout=60)
+    connection = Connection(place, port, timeout=60)
     headers = {"Authorization": "Bearer " + token, "X-Forwarded-Proto": "https"}
     connection.request(method, target, None if method in ("GET", "DELETE") else "{}", headers)
     return connection.getresponse().status
@@ -84,15 +91,15 @@ print(json.dumps([ask(*request) for request in json.loads(sys.argv[3])]))
 
 _REGISTER = """
 import hashlib, hmac, http.client, json, socket, sys
-path, port, secret_path, users = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+place, port, secret_path, users = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
 class Connection(http.client.HTTPConnection):
     def connect(self):
-        if not path:
+        if not place.startswith("/"):
             return super().connect()
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
+        self.sock.connect(place)
 def call(method, body=None):
-    connection = Connection("127.0.0.1", port, timeout=30)
+    connection = Connection(place, port, timeout=30)
     headers = {"Content-Type": "application/json", "X-Forwarded-Proto": "https"}
     connection.request(method, "/_synapse/admin/v1/register", body, headers)
     answer = connection.getresponse()
@@ -132,26 +139,80 @@ class Sample:
     value: float
 
 
-@dataclass
-class Deployment:
-    """A fleet whose processes are all on one host.
+@dataclass(frozen=True)
+class Machine:
+    """One host of a fleet.
 
     Attributes:
-        topology: what its inventory promises.
-        variables: the variables of its host.
+        name: its name in the inventory.
+        variables: its variables.
         host: the host, over SSH.
     """
 
-    topology: Topology
+    name: str
     variables: Mapping[str, Any]
     host: Host
-    _log_offset: int = field(default=0, init=False)
-    _marked: float = field(default=0.0, init=False)
 
     @property
     def address(self) -> str:
         """The address under which the host is reached."""
         return str(self.variables["ansible_host"])
+
+    def shell(self, command: str) -> str:
+        """Run a command as root and return what it printed."""
+        done = self.host.run(command)
+        assert done.rc == 0, f"{command[:200]}\nended on {self.name} with {done.rc}: {done.stderr[-2000:]}"
+        return str(done.stdout)
+
+    def python(self, program: str, *arguments: str, user: str = "root") -> str:
+        """Run a Python program on the host."""
+        words = ["python3", "-c", program, *arguments]
+        return self.shell(shlex.join(words if user == "root" else ["runuser", "-u", user, "--", *words]))
+
+
+@dataclass
+class Deployment:
+    """A fleet on one host or on several.
+
+    Attributes:
+        topology: what its inventory promises.
+        variables: the variables of the main process' host.
+        host: the main process' host, over SSH.
+        others: the other hosts.
+    """
+
+    topology: Topology
+    variables: Mapping[str, Any]
+    host: Host
+    others: Sequence[Machine] = ()
+    _log_offset: int = field(default=0, init=False)
+    _marked: float = field(default=0.0, init=False)
+
+    @functools.cached_property
+    def machines(self) -> dict[str, Machine]:
+        """All hosts of the fleet by their names, that of the main process first."""
+        main = Machine(self.topology.main.host, self.variables, self.host)
+        return {machine.name: machine for machine in (main, *self.others)}
+
+    @property
+    def synapse_machines(self) -> list[Machine]:
+        """The hosts with processes of Synapse, that of the main process first."""
+        hosts = {process.host for process in self.topology.processes}
+        return [machine for name, machine in self.machines.items() if name in hosts]
+
+    def on(self, host: str) -> Machine:
+        """Return a host of the fleet by its name."""
+        return self.machines[host]
+
+    @property
+    def edge(self) -> Machine:
+        """The host whose nginx the clients of the tests use."""
+        return self.on(self.topology.nginx_hosts[0])
+
+    @property
+    def address(self) -> str:
+        """The address under which clients reach the fleet."""
+        return self.edge.address
 
     @property
     def public_name(self) -> str:
@@ -159,23 +220,20 @@ class Deployment:
         return str(proxy_server(self.topology)["public_name"])
 
     def shell(self, command: str) -> str:
-        """Run a command as root and return what it printed."""
-        done = self.host.run(command)
-        assert done.rc == 0, f"{command[:200]}\nended with {done.rc}: {done.stderr[-2000:]}"
-        return str(done.stdout)
+        """Run a command as root on the main process' host and return what it printed."""
+        return self.on(self.topology.main.host).shell(command)
 
     def python(self, program: str, *arguments: str, user: str = "root") -> str:
-        """Run a Python program on the host."""
-        words = ["python3", "-c", program, *arguments]
-        return self.shell(shlex.join(words if user == "root" else ["sudo", "-u", user, *words]))
+        """Run a Python program on the main process' host."""
+        return self.on(self.topology.main.host).python(program, *arguments, user=user)
 
     # The way in.
 
     @functools.cached_property
     def certificate(self) -> str:
         """The certificate that the operator has put on the host, or the self-signed one."""
-        path = self.variables.get("nginx_tls_certificate") or SELF_SIGNED_CERTIFICATE
-        return self.shell(f"cat {shlex.quote(path)}")
+        path = self.edge.variables.get("nginx_tls_certificate") or SELF_SIGNED_CERTIFICATE
+        return self.edge.shell(f"cat {shlex.quote(path)}")
 
     def trust(self) -> ssl.SSLContext:
         """Return a new context that trusts the certificate on the host, and no other; clients change theirs."""
@@ -185,18 +243,18 @@ class Deployment:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
-    def client(self, account: Account | None = None, *, port: int = 443) -> Client:
-        """Return a Matrix client that comes through nginx."""
-        client = Client(f"https://{self.address}:{port}", verify=self.trust())
+    def client(self, account: Account | None = None, *, port: int = 443, edge: str | None = None) -> Client:
+        """Return a Matrix client that comes through nginx, of the first host with one or of the one that is named."""
+        address = self.address if edge is None else self.on(edge).address
+        client = Client(f"https://{address}:{port}", verify=self.trust())
         client.account = account
         return client
 
     def register(self, *usernames: str, admin: bool = False) -> list[Account]:
         """Make users with the shared secret, as ``register_new_matrix_user`` does, on the host itself."""
-        where = health(self.topology, self.topology.main)
         users = [{"username": name, "password": password_of(name), "admin": admin} for name in usernames]
         secret = next(entry["path"] for entry in secret_files() if entry["name"] == "registration_shared_secret")
-        answer = self.python(_REGISTER, where.get("socket", ""), str(where.get("port", 0)), secret, json.dumps(users))
+        answer = self.python(_REGISTER, *self._main_listener, secret, json.dumps(users))
         return [
             Account(user_id=entry["user_id"], device_id=entry["device_id"], access_token=entry["access_token"])
             for entry in json.loads(answer)
@@ -204,15 +262,20 @@ class Deployment:
 
     def ask_main(self, requests: Iterable[tuple[str, str, str]]) -> list[int]:
         """Return what the main process itself answers to methods, targets and tokens, without nginx."""
+        told = self.python(_ASK, *self._main_listener, json.dumps(list(requests)))
+        return [int(status) for status in json.loads(told)]
+
+    @property
+    def _main_listener(self) -> tuple[str, str]:
+        """The main process' socket, or its address, and its port."""
         where = health(self.topology, self.topology.main)
-        socket, port = where.get("socket", ""), str(where.get("port", 0))
-        return [int(status) for status in json.loads(self.python(_ASK, socket, port, json.dumps(list(requests))))]
+        return where.get("socket") or where["address"], str(where.get("port", 0))
 
     # Witnesses.
 
     def mark(self) -> None:
         """Forget the requests up to now."""
-        offset, now = self.shell(f"nginx -s reopen && sleep 0.3 && stat -c %s {ACCESS_LOG}; date +%s").split()
+        offset, now = self.edge.shell(f"nginx -s reopen && sleep 0.3 && stat -c %s {ACCESS_LOG}; date +%s").split()
         self._log_offset, self._marked = int(offset), float(now)
 
     @property
@@ -232,13 +295,14 @@ class Deployment:
         found: dict[tuple[str, str], Served] = {}
 
         def all_seen() -> bool:
-            told = json.loads(self.python(_WITNESSES, ACCESS_LOG, str(self._log_offset), since))
+            lines = json.loads(self.edge.python(_NGINX_LINES, ACCESS_LOG, str(self._log_offset)))
             said = {
                 (self._by_unit.get(entry["_SYSTEMD_UNIT"]), words[1], words[2])
-                for entry in told["journal"]
+                for machine in self.synapse_machines
+                for entry in json.loads(machine.python(_JOURNAL, since))
                 if (words := re.search(r'"([A-Z]+) ([^? ]+)\S* HTTP/[\d.]+"', entry["MESSAGE"]))
             }
-            for line in map(self._parse, told["nginx"]):
+            for line in map(self._parse, lines):
                 confirmed = (line.process, line.method, line.path) in said
                 found[line.method, line.path] = replace(line, confirmed=confirmed)
             return all(request in found and found[request].confirmed for request in wanted)
@@ -249,7 +313,7 @@ class Deployment:
     def nginx_lines(self) -> list[Served]:
         """Return what nginx has logged since the mark."""
         # It writes once a second, and when it is told to open its logs anew.
-        told = self.shell(f"nginx -s reopen && sleep 0.3 && tail -c +{self._log_offset + 1} {ACCESS_LOG}")
+        told = self.edge.shell(f"nginx -s reopen && sleep 0.3 && tail -c +{self._log_offset + 1} {ACCESS_LOG}")
         return [self._parse(line) for line in told.splitlines()]
 
     def _parse(self, line: str) -> Served:
@@ -273,12 +337,15 @@ class Deployment:
 
     def metrics(self, names: str, processes: Iterable[Process] | None = None) -> dict[str, list[Sample]]:
         """Return the metrics whose names match a regular expression, of each process."""
-        targets = [
-            (process.name, "127.0.0.1" if self.topology.unix else process.address, process.metrics_port)
-            for process in processes or self.topology.processes
-        ]
-        answer = json.loads(self.python(_METRICS, json.dumps(targets), rf"(?:{names})(?:\{{| )"))
-        return {name: [_sample(line) for line in lines] for name, lines in answer.items()}
+        targets: dict[str, list[tuple[str, str, int]]] = {}
+        for process in processes or self.topology.processes:
+            address = "127.0.0.1" if self.topology.unix else process.address
+            targets.setdefault(process.host, []).append((process.name, address, process.metrics_port))
+        found: dict[str, list[Sample]] = {}
+        for host, its in targets.items():
+            answer = json.loads(self.on(host).python(_METRICS, json.dumps(its), rf"(?:{names})(?:\{{| )"))
+            found |= {name: [_sample(line) for line in lines] for name, lines in answer.items()}
+        return found
 
 
 def _sample(line: str) -> Sample:
@@ -306,6 +373,19 @@ def until(attempt: Callable[[], T | None], *, patience: float = 10.0) -> T | Non
 def unit_of(process: Process) -> str:
     """Return the systemd unit of a process."""
     return LAYOUT["main_unit"] if process.is_main else LAYOUT["worker_unit"].replace("@", f"@{process.name}")
+
+
+def private_listeners(topology: Topology, host: str) -> dict[str, set[int]]:
+    """Return the TCP ports at which a host listens for the fleet, by what they are for."""
+    its = [process for process in topology.processes if process.host == host]
+    found = {"metrics": {process.metrics_port for process in its}}
+    if not topology.unix:
+        called = instance_map(topology)
+        found["http"] = {process.http_port for process in its}
+        found["replication"] = {process.replication_port for process in its if process.name in called}
+        found["postgresql"] = {topology.options["postgres_port"]} if host == topology.postgres_host else set()
+        found["redis"] = {topology.options["redis_port"]} if host == topology.redis_host else set()
+    return {name: ports for name, ports in found.items() if ports}
 
 
 def holders(topology: Topology, duty: str, *, writer: bool = False) -> set[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -36,11 +36,11 @@ def running(topology: Topology, hosts: Iterable[str] | None = None) -> list[Obse
     ]
 
 
-def two_hosts(pools: dict[str, object]) -> Topology:
+def two_hosts(pools: Mapping[str, object]) -> Topology:
     return several_hosts(generic_workers=pools, media_workers={}, background_workers={})
 
 
-def one_host_of_two(pools: dict[str, object]) -> Topology:
+def one_host_of_two(pools: Mapping[str, object]) -> Topology:
     groups = {**SEVERAL_HOSTS, "generic_workers": ["generic1"]}
     return several_hosts(groups=groups, generic_workers=pools, media_workers={}, background_workers={})
 

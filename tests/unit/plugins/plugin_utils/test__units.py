@@ -35,6 +35,7 @@ def test_the_unit_is_an_instance_named_after_the_worker() -> None:
         "pool": "sync",
         "duties": ["sync"],
         "health": {"socket": "/run/matrix-synapse/http/synapse1-sync-1.sock"},
+        "metrics": {"address": "127.0.0.1", "port": 24960},
         "needs_media_store": False,
         "service": {"MemoryMax": "1G"},
         "environment": {},

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import COMPUTED_OPTIONS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_upstreams
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
     health,
@@ -223,14 +224,15 @@ def test_rule_6_every_worker_that_is_named_is_a_unit_on_its_host(topology: Topol
 # 7. The schema first: main is ready before a worker starts. The model has no part in it; playbook and units have.
 
 
-def test_rule_7_the_play_of_main_comes_before_those_of_workers_and_after_those_of_its_needs() -> None:
+def test_rule_7_processes_start_after_all_that_they_need_and_main_before_workers() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
-    order = [entry["role"].rsplit(".", 1)[1] for play in plays for entry in play.get("roles", [])]
-    main = order.index("synapse_main")
-    for workers in ("generic_workers", "media_workers", "background_workers"):
-        assert main < order.index(workers)
-    for need in ("topology", "postgres", "redis", "synapse"):
-        assert order.index(need) < main
+    roles = [entry if isinstance(entry, str) else entry["role"] for play in plays for entry in play.get("roles", [])]
+    order = [role.rsplit(".", 1)[1] for role in roles]
+    for need in ("topology", "firewall", "postgres", "redis", "synapse", "synapse_main", "generic_workers", "nginx"):
+        assert order.index(need) < order.index("plan") < order.index("rollout")
+    topology = one_host(synapse_preset="small")
+    first = make_plan(topology, [], topology.addresses, True).waves[0]
+    assert [step.name for step in first.steps] == ["main"]
 
 
 def test_rule_7_systemd_starts_workers_after_main_has_said_that_it_is_ready() -> None:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleets that things happen to: one on one host, one on three, each under load until its last test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.chaos import SEVERAL, Chaos, deployed, network
+
+# Checked more often than by default, to save time: deaf after 15 to 20 seconds.
+WATCHDOG = {"watchdog_interval": 5, "watchdog_grace": 20}
+
+
+def _suite() -> str:
+    return os.environ.get("MOLECULE_SUITE", "trixie")
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Chaos]:
+    """inventories/single_host."""
+    with deployed("single_host", f"chaos-{_suite()}", network(10), suite=_suite(), variables=WATCHDOG) as chaos:
+        yield chaos
+
+
+@pytest.fixture(scope="module")
+def several() -> Iterator[Chaos]:
+    """Three hosts, two of them edges."""
+    with deployed(SEVERAL, f"chaos-{_suite()}", network(20), suite=_suite(), edges=("main1", "edge2")) as chaos:
+        yield chaos
