@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-from tests.support.deployment import LAYOUT, Deployment, connect, topology
+from tests.support.deployment import LAYOUT, Deployment, Machine, connect, topology
 from tools.matrix import Client
 
 _JOURNAL_LINES = 30
@@ -21,9 +20,13 @@ _COMPLAINT = "^(WARNING|ERROR|CRITICAL|Traceback)|FATAL|emerg"
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The deployed fleet. The inventories come from ANSIBLE_INVENTORY."""
-    variables = AnsibleRunner.get_runner(None).get_variables(topology().main.host)
-    host = connect(variables, tmp_path_factory.mktemp("ssh"))
-    return Deployment(topology=topology(), variables=variables, host=host)
+    sockets = tmp_path_factory.mktemp("ssh")
+    machines = {}
+    for name in topology().addresses:
+        variables = AnsibleRunner.get_runner(None).get_variables(name)
+        machines[name] = Machine(name, variables, connect(variables, sockets))
+    main = machines.pop(topology().main.host)
+    return Deployment(topology=topology(), variables=main.variables, host=main.host, others=list(machines.values()))
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +51,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     deployment = getattr(item, "funcargs", {}).get("fleet")
     if report.failed and isinstance(deployment, Deployment):
-        report.sections.append(("Warnings and errors in the journal", _complaints(deployment.host)))
+        report.sections.append(("Warnings and errors in the journal", _complaints(deployment)))
     return report
 
 
-def _complaints(host: Host) -> str:
+def _complaints(deployment: Deployment) -> str:
     units = [LAYOUT["main_unit"], LAYOUT["worker_unit"].replace("@", "@*"), "nginx", "postgresql@*", "redis-server"]
     words = [
         "journalctl",
@@ -63,6 +66,8 @@ def _complaints(host: Host) -> str:
         "--since=-60s",
         *(f"--unit={unit}" for unit in units),
     ]
-    done = host.run(shlex.join([*words, f"--grep={_COMPLAINT}"]))
-    lines = [line for line in str(done.stdout).splitlines() if "synapse.config.logger" not in line]
+    lines = []
+    for machine in deployment.machines.values():
+        done = machine.host.run(shlex.join([*words, f"--grep={_COMPLAINT}"]))
+        lines += [line for line in str(done.stdout).splitlines() if "synapse.config.logger" not in line]
     return "\n".join(lines[-_JOURNAL_LINES:]) or "none"

@@ -12,19 +12,28 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
-    health,
-    instance_map,
-    secret_files,
-)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health, secret_files
 
-from tests.support.deployment import LAYOUT, Deployment, topology
+from tests.support.deployment import LAYOUT, Deployment, private_listeners, topology
 from tools.matrix import CLIENT, Client
 
-PUBLIC = {22, 80, 443, 8448}
-AT_ONCE = 400
-SECRETS = [entry["path"] for entry in secret_files()]
+SSH = {22}
+PROXY = {80, 443, 8448}
+EVERYWHERE = ("0.0.0.0", "[::]", "*")  # noqa: S104
+# A port that nobody answers costs a second.
+AT_ONCE = 4000
 PROCESSES = topology().processes
+
+
+def _public(host: str) -> set[int]:
+    """The ports of a host that everybody may reach."""
+    return SSH | (PROXY if host in topology().nginx_hosts else set())
+
+
+def _secrets(host: str) -> list[str]:
+    """The secrets that a host of Synapse has."""
+    return [entry["path"] for entry in secret_files(topology(), host)]
+
 
 _TRY = """
 import json, os, socket, sys
@@ -106,26 +115,23 @@ def _open_among(address: str, first: int) -> Iterator[int]:
 
 
 def test_ports_from_outside(fleet: Deployment) -> None:
-    """SSH and nginx, and nothing else."""
-    assert _open_ports(fleet.address) == PUBLIC
+    """SSH and nginx, and nothing else, on any host."""
+    for name, machine in fleet.machines.items():
+        assert _open_ports(machine.address) == _public(name), name
 
 
 def test_listeners_inside(fleet: Deployment) -> None:
-    """On one host with sockets, nothing but metrics listens even on the loopback address."""
-    loopback: set[int] = set()
-    elsewhere: set[int] = set()
-    for line in fleet.shell("ss -Hltn").splitlines():
-        address, _, port = line.split()[3].rpartition(":")
-        (loopback if address in ("127.0.0.1", "[::1]") else elsewhere).add(int(port))
-    expected = {process.metrics_port for process in PROCESSES}
-    if not topology().unix:
-        options = topology().options
-        expected |= {process.http_port for process in PROCESSES} | {options["postgres_port"], options["redis_port"]}
-        expected |= {process.replication_port for process in PROCESSES if process.name in instance_map(topology())}
+    """What is private listens on the private address alone; on one host with sockets, only metrics do, on loopback."""
+    for name, machine in fleet.machines.items():
+        found: dict[str, set[int]] = {}
+        for line in machine.shell("ss -Hltn").splitlines():
+            address, _, port = line.split()[3].rpartition(":")
+            found.setdefault("all" if address in EVERYWHERE else address, set()).add(int(port))
+        private = set().union(*private_listeners(topology(), name).values())
+        expected = {"all": _public(name)} | ({topology().addresses[name]: private} if private else {})
 
-    assert elsewhere == PUBLIC
-    assert loopback == expected
-    assert fleet.shell("ss -Hlun") == ""
+        assert found == expected, name
+        assert machine.shell("ss -Hlun") == "", name
 
 
 WALKS = (
@@ -178,22 +184,24 @@ def test_admin_api_is_closed(path: str, fleet: Deployment) -> None:
     command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is", f"https://127.0.0.1{path}"]
     fleet.mark()
 
-    assert fleet.shell(shlex.join(command)) in ("403", "404")
+    assert fleet.edge.shell(shlex.join(command)) in ("403", "404")
     assert [line.process for line in fleet.nginx_lines()] == ["-"]
 
 
 @pytest.mark.parametrize("user", [LAYOUT["proxy_group"], "nobody"])
 def test_others_cannot_look_inside(user: str, fleet: Deployment) -> None:
     """nginx' user reaches the sockets that are for it, and nothing else of Synapse; other users reach nothing."""
-    configuration = fleet.shell(f"find {LAYOUT['config_dir']} -type f").split()
-    inside = fleet.shell(f"find {LAYOUT['replication_socket_dir']} -type s").split()
-    for_nginx = [where["socket"] for process in PROCESSES if "socket" in (where := health(topology(), process))]
-    assert set(SECRETS) < set(configuration)
-    assert bool(inside) == bool(topology().unix and topology().workers)
+    for machine in fleet.synapse_machines:
+        configuration = machine.shell(f"find {LAYOUT['config_dir']} -type f").split()
+        inside = machine.shell(f"find {LAYOUT['replication_socket_dir']} -type s").split()
+        for_nginx = [where["socket"] for process in PROCESSES if "socket" in (where := health(topology(), process))]
+        assert set(_secrets(machine.name)) < set(configuration)
+        assert bool(inside) == bool(topology().unix and topology().workers)
 
-    opened = json.loads(fleet.python(_TRY, json.dumps(configuration), json.dumps(inside + for_nginx), user=user))
+        tried = json.dumps(configuration), json.dumps(inside + for_nginx)
+        opened = json.loads(machine.python(_TRY, *tried, user=user))
 
-    assert opened == (for_nginx if user == LAYOUT["proxy_group"] else [])
+        assert opened == (for_nginx if user == LAYOUT["proxy_group"] else [])
 
 
 def test_replication_needs_its_own_listener(fleet: Deployment) -> None:
@@ -203,16 +211,20 @@ def test_replication_needs_its_own_listener(fleet: Deployment) -> None:
         words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Forwarded-Proto: https"]
         words += ["--unix-socket", where["socket"]] if "socket" in where else []
         place = f"{where['address']}:{where['port']}" if "port" in where else "socket"
-        assert fleet.shell(shlex.join([*words, f"http://{place}/_synapse/replication/fed_send_edu/a/b"])) == "404"
+        on = fleet.on(process.host)
+        assert on.shell(shlex.join([*words, f"http://{place}/_synapse/replication/fed_send_edu/a/b"])) == "404"
 
 
 def test_modes_of_secrets(fleet: Deployment) -> None:
-    """Synapse's user reads them; nobody writes them."""
-    shown = fleet.shell(f"stat -c '%n %U %G %a' {LAYOUT['secrets_dir']} {' '.join(SECRETS)}").splitlines()
-    directory, *files = (line.split() for line in shown)
+    """Synapse's user reads them; nobody writes them; a host has those that its processes need."""
+    for machine in fleet.synapse_machines:
+        wanted = _secrets(machine.name)
+        assert set(machine.shell(f"find {LAYOUT['secrets_dir']} -type f").split()) == set(wanted)
+        shown = machine.shell(f"stat -c '%n %U %G %a' {LAYOUT['secrets_dir']} {' '.join(wanted)}").splitlines()
+        directory, *files = (line.split() for line in shown)
 
-    assert directory[1:] == ["root", LAYOUT["group"], "750"]
-    assert {tuple(entry[1:]) for entry in files} == {(LAYOUT["user"], LAYOUT["group"], "400")}
+        assert directory[1:] == ["root", LAYOUT["group"], "750"]
+        assert {tuple(entry[1:]) for entry in files} == {(LAYOUT["user"], LAYOUT["group"], "400")}
 
 
 @pytest.fixture(scope="module")
@@ -230,11 +242,17 @@ def spoken_token(fleet: Deployment, new_user: Callable[..., Client]) -> Iterator
 
 def test_secrets_are_nowhere_else(fleet: Deployment, spoken_token: str) -> None:
     """Not in what all may read, not in logs, not in the journal, not in the arguments or environment of a process."""
-    path = f"/root/{secrets.token_hex(8)}"
-    fleet.shell(f"umask 077; echo {shlex.quote(spoken_token)} > {path}")
-    try:
-        found = json.loads(fleet.python(_SEARCH, json.dumps([*SECRETS, path])))
-    finally:
-        fleet.shell(f"rm {path}")
+    values = [fleet.shell(f"tail -n 1 {path}").strip() for path in _secrets(topology().main.host)]
+    for machine in fleet.machines.values():
+        place = f"/root/{secrets.token_hex(8)}"
+        # Also where the secret itself must not be.
+        machine.shell(f"umask 077; mkdir {place}")
+        try:
+            for number, value in enumerate([*values, spoken_token]):
+                machine.shell(f"umask 077; printf %s {shlex.quote(value)} > {place}/{number}")
+            paths = [f"{place}/{number}" for number in range(len(values) + 1)]
+            found = json.loads(machine.python(_SEARCH, json.dumps(paths)))
+        finally:
+            machine.shell(f"rm -r {place}")
 
-    assert found == []
+        assert found == [], machine.name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
@@ -17,22 +18,30 @@ REDIS = fleet_view(topology())["redis"]
 NO_REDIS = pytest.mark.skipif(REDIS is None, reason="a fleet without workers has no Redis")
 SECRETS = {entry["name"]: entry["path"] for entry in secret_files()}
 
+# Synapse's own way to it, so it works on every host of Synapse.
+_LOGIN = """
+import json, psycopg2, sys
+try:
+    cursor = psycopg2.connect(**json.loads(sys.argv[1])).cursor()
+    cursor.execute("SELECT current_user")
+    print(cursor.fetchone()[0])
+except psycopg2.OperationalError as error:
+    print(error)
+"""
+
 
 def _query(fleet: Deployment, query: str) -> list[list[str]]:
     """Ask PostgreSQL as its own administrator."""
     words = ["psql", "-p", str(DATABASE["port"]), "-d", DATABASE["name"], "-AtF|", "-c", query]
-    answer = fleet.shell(shlex.join(["runuser", "-u", "postgres", "--", *words]))
+    answer = fleet.on(DATABASE["host"]).shell(shlex.join(["runuser", "-u", "postgres", "--", *words]))
     return [line.split("|") for line in answer.splitlines()]
 
 
 def _login(fleet: Deployment, user: str, place: str, environment: str = "") -> str:
-    """Try to become Synapse's role as a user of the system, and return what PostgreSQL says."""
-    words = ["psql", "-w", "-h", place, "-p", str(DATABASE["port"]), "-d", DATABASE["name"], "-U", DATABASE["user"]]
-    command = shlex.join(
-        ["runuser", "-u", user, "--", "env", *environment.split(), *words, "-Atc", "SELECT current_user"]
-    )
-    done = fleet.host.run(command)
-    return str(done.stdout).strip() or str(done.stderr).strip()
+    """Try to become Synapse's role as a user of the main process' host, and return what PostgreSQL says."""
+    target = {"host": place, "port": DATABASE["port"], "dbname": DATABASE["name"], "user": DATABASE["user"]}
+    words = ["env", *environment.split(), "python3", "-c", _LOGIN, json.dumps(target)]
+    return fleet.shell(shlex.join(["runuser", "-u", user, "--", *words])).strip()
 
 
 def test_database_is_as_synapse_demands(fleet: Deployment) -> None:
@@ -84,12 +93,26 @@ TCP_LOGINS = (
     (LAYOUT["user"], DATABASE["address"], "PGPASSFILE=/dev/null", "no password supplied"),
     (LAYOUT["user"], DATABASE["address"], "PGPASSWORD=wrong", "password authentication failed"),
 )
+TLS_LOGINS = (
+    (LAYOUT["user"], DATABASE["address"], f"PGPASSFILE={SECRETS['pgpass']} PGSSLMODE=disable", "no pg_hba.conf entry"),
+)
+LOGINS = SOCKET_LOGINS if topology().unix else (*TCP_LOGINS, *(TLS_LOGINS if DATABASE["tls"] else ()))
 
 
-@pytest.mark.parametrize(("user", "place", "environment", "answer"), SOCKET_LOGINS if topology().unix else TCP_LOGINS)
+@pytest.mark.parametrize(("user", "place", "environment", "answer"), LOGINS)
 def test_login_to_the_database(user: str, place: str, environment: str, answer: str, fleet: Deployment) -> None:
     """On the socket the system says who somebody is, over TCP the password does; the other way is shut."""
     assert answer in _login(fleet, user, place, environment)
+
+
+@pytest.mark.skipif(not DATABASE["tls"], reason="the inventory does not ask for TLS")
+def test_connections_to_the_database_are_encrypted(fleet: Deployment) -> None:
+    """All of Synapse's, and it says in its configuration that it takes no other."""
+    query = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = '{}'"
+
+    assert _query(fleet, query.format(DATABASE["user"])) == [["t"]]
+    for machine in fleet.synapse_machines:
+        assert "sslmode: " in machine.shell(f"cat {LAYOUT['shared_config']}")
 
 
 def _redis_cli(fleet: Deployment, *words: str, user: str = "root", password: bool = True) -> list[str]:
@@ -98,8 +121,9 @@ def _redis_cli(fleet: Deployment, *words: str, user: str = "root", password: boo
     where = ["-s", REDIS["socket"]] if topology().unix else ["-h", REDIS["address"], "-p", str(REDIS["port"])]
     command = shlex.join(["runuser", "-u", user, "--", f"{name}-cli", "--no-auth-warning", *where, *words])
     if password and not topology().unix:
-        command = f"REDISCLI_AUTH=$(cat {SECRETS['redis_password']}) {command}"
-    done = fleet.host.run(command)
+        secret = fleet.shell(f"cat {SECRETS['redis_password']}").strip()
+        command = f"REDISCLI_AUTH={shlex.quote(secret)} {command}"
+    done = fleet.on(REDIS["host"]).host.run(command)
     return (str(done.stdout) + str(done.stderr)).splitlines()
 
 

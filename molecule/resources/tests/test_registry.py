@@ -125,10 +125,8 @@ def _send(client: Client, route: Route, method: str, path: str) -> Sent:
 
 def _complaints(fleet: Deployment) -> list[str]:
     """What processes have said, since the requests were sent, about writes that are not theirs."""
-    said = fleet.shell(
-        f"journalctl -q -o cat --no-pager --since=@{fleet.marked:.0f} --grep={shlex.quote(_NOT_MINE)} || true"
-    )
-    return said.splitlines()
+    ask = f"journalctl -q -o cat --no-pager --since=@{fleet.marked:.0f} --grep={shlex.quote(_NOT_MINE)} || true"
+    return [line for machine in fleet.synapse_machines for line in machine.shell(ask).splitlines()]
 
 
 def _is_there(fleet: Deployment, route: Route) -> bool:

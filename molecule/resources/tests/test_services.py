@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health
 
-from tests.support.deployment import LAYOUT, Deployment, topology, unit_of, until
+from tests.support.deployment import LAYOUT, Deployment, Machine, topology, unit_of, until
 
 UNITS = {unit_of(process): process for process in topology().processes}
 MOST_EXPOSED = 1.5
@@ -47,16 +47,31 @@ print(json.dumps({unit: sorted(names) for unit, names in found.items()}))
 """
 
 
-def _show(fleet: Deployment, *properties: str, units: Iterable[str] = UNITS) -> dict[str, dict[str, str]]:
-    """Return properties of units, as systemd has them now."""
-    shown = fleet.shell(f"systemctl show -p {','.join(('Id', *properties))} {' '.join(units)}")
+def _shown(machine: Machine, properties: Iterable[str], units: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return properties of units of one host, as systemd has them now."""
+    shown = machine.shell(f"systemctl show -p {','.join(('Id', *properties))} {' '.join(units)}")
     found = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
     return {entry.pop("Id"): entry for entry in found}
 
 
+def _show(fleet: Deployment, *properties: str, units: Iterable[str] = UNITS) -> dict[str, dict[str, str]]:
+    """Return properties of units of processes, each as the systemd of its host has them now."""
+    found: dict[str, dict[str, str]] = {}
+    for machine in fleet.synapse_machines:
+        if its := [unit for unit in units if UNITS[unit].host == machine.name]:
+            found |= _shown(machine, properties, its)
+    return found
+
+
 def _health(fleet: Deployment, processes: Iterable[Process]) -> dict[str, object]:
-    wanted = {process.name: health(topology(), process) for process in processes}
-    return dict(json.loads(fleet.python(_HEALTH, json.dumps(wanted))))
+    """Ask each process on its own host."""
+    wanted: dict[str, dict[str, object]] = {}
+    for process in processes:
+        wanted.setdefault(process.host, {})[process.name] = health(topology(), process)
+    found: dict[str, object] = {}
+    for host, its in wanted.items():
+        found |= json.loads(fleet.on(host).python(_HEALTH, json.dumps(its)))
+    return found
 
 
 def _states(fleet: Deployment) -> dict[str, str]:
@@ -64,26 +79,31 @@ def _states(fleet: Deployment) -> dict[str, str]:
 
 
 def _sockets(fleet: Deployment) -> set[str]:
-    places = f"{LAYOUT['http_socket_dir']} {LAYOUT['replication_socket_dir']}"
-    return set(fleet.shell(f"find {places} -type s").split())
+    find = f"find {LAYOUT['http_socket_dir']} {LAYOUT['replication_socket_dir']} -type s"
+    return {path for machine in fleet.synapse_machines for path in machine.shell(find).split()}
 
 
 def test_system_is_well(fleet: Deployment) -> None:
-    """No unit of the whole host has failed."""
-    assert fleet.shell("systemctl --failed --plain --no-legend") == ""
-    assert fleet.host.run("systemctl is-system-running").stdout.strip() == "running"
+    """No unit of any host has failed."""
+    for machine in fleet.machines.values():
+        assert machine.shell("systemctl --failed --plain --no-legend") == "", machine.name
+        assert machine.host.run("systemctl is-system-running").stdout.strip() == "running", machine.name
 
 
 def test_units_run_now_and_after_a_boot(fleet: Deployment) -> None:
     """Those of the topology, and no other that looks like ours."""
-    shown = _show(fleet, "ActiveState", "SubState", "UnitFileState", "NRestarts", units=[*UNITS, LAYOUT["target"]])
-    listed = fleet.shell("systemctl list-units --all --plain --no-legend 'matrix-synapse*.service'").splitlines()
+    for machine in fleet.synapse_machines:
+        its = {unit for unit, process in UNITS.items() if process.host == machine.name}
+        shown = _shown(machine, ("ActiveState", "SubState", "UnitFileState", "NRestarts"), [*its, LAYOUT["target"]])
+        processes = "matrix-synapse.service 'matrix-synapse-worker@*.service'"
+        # Units that others only name are there, too, as not found.
+        listed = machine.shell(f"systemctl list-units --state=loaded --plain --no-legend {processes}").splitlines()
 
-    assert {unit: (of["ActiveState"], of["UnitFileState"]) for unit, of in shown.items()} == dict.fromkeys(
-        [*UNITS, LAYOUT["target"]], ("active", "enabled")
-    )
-    assert {line.split()[0] for line in listed} == set(UNITS)
-    assert {unit: of["NRestarts"] for unit, of in shown.items() if unit in UNITS} == dict.fromkeys(UNITS, "0")
+        assert {unit: (of["ActiveState"], of["UnitFileState"]) for unit, of in shown.items()} == dict.fromkeys(
+            [*its, LAYOUT["target"]], ("active", "enabled")
+        )
+        assert {line.split()[0] for line in listed} == its
+        assert {unit: of["NRestarts"] for unit, of in shown.items() if unit in its} == dict.fromkeys(its, "0")
 
 
 def test_processes_answer(fleet: Deployment) -> None:
@@ -103,7 +123,8 @@ def test_processes_are_connected(fleet: Deployment) -> None:
 
 def test_sandbox(fleet: Deployment) -> None:
     """What systemd makes of it, for each process."""
-    rows = json.loads(fleet.shell("systemd-analyze security --no-pager --json=short"))
+    analyze = "systemd-analyze security --no-pager --json=short"
+    rows = [row for machine in fleet.synapse_machines for row in json.loads(machine.shell(analyze))]
     exposure = {row["unit"]: float(row["exposure"]) for row in rows if row["unit"] in UNITS}
 
     assert set(exposure) == set(UNITS)
@@ -143,19 +164,21 @@ def _seconds(quota: str | None) -> str:
 def test_settings_of_the_pool_reach_the_process(fleet: Deployment) -> None:
     """Its environment, and jemalloc, if it is wanted."""
     pids = {unit: shown["MainPID"] for unit, shown in _show(fleet, "MainPID").items()}
-    maps = fleet.shell(f"grep -l jemalloc {' '.join(f'/proc/{pid}/maps' for pid in pids.values())} || true").split()
-    wanted = set(pids.values()) if topology().options["synapse_jemalloc"] else set()
-
-    assert {path.split("/")[2] for path in maps} == wanted
+    for machine in fleet.synapse_machines:
+        its = {pid for unit, pid in pids.items() if UNITS[unit].host == machine.name}
+        maps = machine.shell(f"grep -l jemalloc {' '.join(f'/proc/{pid}/maps' for pid in its)} || true").split()
+        assert {path.split("/")[2] for path in maps} == (its if topology().options["synapse_jemalloc"] else set())
     for unit, process in UNITS.items():
         if process.settings.env:
-            environment = fleet.shell(f"tr '\\0' '\\n' < /proc/{pids[unit]}/environ").splitlines()
+            environment = fleet.on(process.host).shell(f"tr '\\0' '\\n' < /proc/{pids[unit]}/environ").splitlines()
             assert {f"{name}={value}" for name, value in process.settings.env.items()} <= set(environment)
 
 
 def test_journal_names_the_process(fleet: Deployment) -> None:
     """Whoever reads the journal sees which of the many wrote a line."""
-    found = json.loads(fleet.python(_IDENTIFIERS))
+    found: dict[str, list[str]] = {}
+    for machine in fleet.synapse_machines:
+        found |= json.loads(machine.python(_IDENTIFIERS))
 
     assert {unit: found.get(unit) for unit in UNITS} == {
         unit: ["matrix-synapse" if process.is_main else process.name] for unit, process in UNITS.items()
@@ -167,14 +190,14 @@ def test_a_stopped_worker_takes_nothing_along(fleet: Deployment) -> None:
     """The sockets of its siblings stay, and they go on serving."""
     worker = topology().workers[-1]
     before = _sockets(fleet)
-    fleet.shell(f"systemctl stop {unit_of(worker)}")
+    fleet.on(worker.host).shell(f"systemctl stop {unit_of(worker)}")
     try:
         gone = before - _sockets(fleet)
         others = [process for process in topology().processes if process is not worker]
         assert {path.rpartition("/")[2] for path in gone} <= {f"{worker.name}.sock"}
         assert set(_health(fleet, others).values()) == {200}
     finally:
-        fleet.shell(f"systemctl start {unit_of(worker)}")
+        fleet.on(worker.host).shell(f"systemctl start {unit_of(worker)}")
     assert _sockets(fleet) == before
     assert _health(fleet, [worker]) == {worker.name: 200}
 
@@ -183,7 +206,7 @@ def test_a_killed_process_comes_back(fleet: Deployment) -> None:
     """By itself, over the sockets that it left behind."""
     process = topology().processes[-1]
     unit = unit_of(process)
-    fleet.shell(f"systemctl kill --signal=KILL --kill-whom=main {unit}")
+    fleet.on(process.host).shell(f"systemctl kill --signal=KILL --kill-whom=main {unit}")
 
     def back() -> bool:
         return _show(fleet, "NRestarts", "ActiveState", units=[unit])[unit] == {
@@ -196,17 +219,21 @@ def test_a_killed_process_comes_back(fleet: Deployment) -> None:
 
 
 def test_target_stops_and_starts_all(fleet: Deployment) -> None:
-    """One command ends the whole, nothing of it stays, and one command brings it back."""
+    """One command on each host ends the whole, nothing of it stays, and one command brings it back."""
     before = _sockets(fleet)
-    fleet.shell(f"systemctl stop {LAYOUT['target']}")
+    for machine in reversed(fleet.synapse_machines):
+        machine.shell(f"systemctl stop {LAYOUT['target']}")
     try:
         # systemctl waits for the target itself; the main process stops after its workers.
         until(lambda: _states(fleet) == dict.fromkeys(UNITS, "inactive"), patience=30)
         assert _states(fleet) == dict.fromkeys(UNITS, "inactive")
         assert _sockets(fleet) == set()
-        assert fleet.host.run(f"pgrep -u {LAYOUT['user']}").stdout == ""
+        assert [m.host.run(f"pgrep -u {LAYOUT['user']}").stdout for m in fleet.synapse_machines] == [""] * len(
+            fleet.synapse_machines
+        )
     finally:
-        fleet.shell(f"systemctl start {LAYOUT['target']}")
+        for machine in fleet.synapse_machines:
+            machine.shell(f"systemctl start {LAYOUT['target']}")
     assert _states(fleet) == dict.fromkeys(UNITS, "active")
     assert _sockets(fleet) == before
     assert set(_health(fleet, topology().processes).values()) == {200}
