@@ -106,6 +106,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._listeners impor
 from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd
 
 _PAUSE = 0.1
+START_ATTEMPTS = 2
 
 
 def wait_until_none(names: Iterable[str], still: Callable[[str], bool], timeout: float) -> list[str]:
@@ -143,7 +144,10 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
         # Lifts the limit on starts that a crash loop has run into
         systemd.do("reset-failed", *up, check=False)
         # One call, so that systemd starts them in their order and together; it starts what is not up.
-        systemd.do("restart", *up)
+        systemd.do("restart", *up, check=False)
+        # Processes that start together may be in each other's way in the database: then one ends, and is tried again.
+        for attempt in range(START_ATTEMPTS):
+            systemd.do("start", *up, check=attempt == START_ATTEMPTS - 1)
     if units("reload"):
         systemd.do("reload", *units("reload"))
 

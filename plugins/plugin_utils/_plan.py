@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from . import _layout as layout
-from ._dependencies import held_alone, sharded_duties
+from ._dependencies import held_alone, option_key, sharded_duties
 from ._duties import DUTIES
 from ._process import MAIN, Process
 from ._reasons import concerns_everybody, reasons_of
@@ -147,6 +147,7 @@ class _Found:
         disabled: are up, and would not be after a boot.
         reasons: why, for each.
         main_first: the main process has to be up before anybody else starts.
+        everybody: all of them stop before any of them starts.
         proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
     """
 
@@ -158,6 +159,7 @@ class _Found:
     disabled: tuple[Process, ...]
     reasons: Mapping[Place, str]
     main_first: bool
+    everybody: bool
     proxies: bool | None
 
 
@@ -225,8 +227,8 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
         reloaded=tuple(reloaded),
         disabled=tuple(disabled),
         reasons=reasons,
-        # It brings the database's schema to its release, or makes it.
-        main_first=topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed),
+        main_first=topology.main.host in hosts and (main is None or not main.running or _clears_the_way(main)),
+        everybody=everybody,
         proxies=proxies,
     )
 
@@ -247,6 +249,15 @@ def _must_halt(entry: Observed, wanted: Process | None, everybody: bool) -> bool
         (duty not in kept and held_alone(duty)) or (duty in lists and lists[duty] in entry.changed)
         for duty in entry.duties
     )
+
+
+def _clears_the_way(main: Observed) -> bool:
+    """Tells whether main does something at its start that others must not do at the same time.
+
+    It brings the database's schema to its release. And it deletes the positions of streams of writers that are gone:
+    of processes that try that together, one fails (``stream_positions`` in Synapse's storage/util/id_generators.py).
+    """
+    return any(change == layout.CURRENT or change.startswith(option_key("stream_writers")) for change in main.changed)
 
 
 def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
@@ -380,8 +391,7 @@ def _tidied(waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
 def _effects(topology: Topology, found: _Found) -> Iterator[str]:
     """Says what users notice."""
     restarted = {process.name for process in found.stale} | {entry.name for entry in found.halted}
-    stopped = {entry.place for entry in found.halted}
-    if MAIN in restarted and {_place(worker) for worker in topology.workers} <= stopped and stopped:
+    if found.everybody:
         yield "Everything is away for some seconds."
         return
     if MAIN in restarted:

@@ -19,28 +19,19 @@ def running(fleet: Fleet) -> set[str]:
     return {line.split()[0].partition("@")[2].removesuffix(".service") for line in told.splitlines()}
 
 
-def test_adding_a_sync_worker_costs_nothing(fleet: Fleet) -> None:
-    change(fleet, generic_workers=pools(READERS, sync={"count": 3})).expect_none()
-    assert "synapse1-sync-3" in running(fleet)
+def test_adding_a_sync_and_a_media_worker_costs_nothing(fleet: Fleet) -> None:
+    more = {"generic_workers": pools(READERS, sync={"count": 3}), "media_workers": {"media": {"count": 2}}}
+    change(fleet, **more).expect_none()
+    assert {"synapse1-sync-3", "synapse1-media-2"} <= running(fleet)
 
 
-def test_removing_a_sync_worker_costs_nothing(fleet: Fleet) -> None:
-    change(fleet, generic_workers=READERS).expect_none()
-    assert "synapse1-sync-3" not in running(fleet)
+def test_removing_them_costs_nothing(fleet: Fleet) -> None:
+    change(fleet, generic_workers=READERS, media_workers=WORKERS["media_workers"]).expect_none()
+    assert not {"synapse1-sync-3", "synapse1-media-2"} & running(fleet)
 
 
 def test_a_changed_setting_of_two_readers_costs_nothing(fleet: Fleet) -> None:
     change(fleet, generic_workers=pools(READERS, reader={"cache_factor": 0.7})).expect_none()
-
-
-def test_adding_a_media_worker_costs_nothing(fleet: Fleet) -> None:
-    change(fleet, media_workers={"media": {"count": 2}}).expect_none()
-    assert "synapse1-media-2" in running(fleet)
-
-
-def test_removing_a_media_worker_costs_nothing(fleet: Fleet) -> None:
-    change(fleet, media_workers=WORKERS["media_workers"]).expect_none()
-    assert "synapse1-media-2" not in running(fleet)
 
 
 def test_moving_typing_to_another_pool_costs_a_moment_of_typing(fleet: Fleet) -> None:

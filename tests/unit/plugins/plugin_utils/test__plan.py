@@ -277,6 +277,9 @@ def test_a_singleton_writer_moves_with_its_route_in_one_step() -> None:
         index for index, wave in enumerate(found.waves) if "synapse1-writers-1" in {s.name for s in wave.steps}
     )
     assert found.waves[started + 1].proxy == "apply"
+    # The first to start deletes the old writer's position; of two that try it together, one would fail.
+    first = next(wave for wave in found.waves if any(step.action in ("start", "restart") for step in wave.steps))
+    assert [step.name for step in first.steps] == ["main"]
 
 
 @pytest.mark.parametrize("duty", ["receipts", "device_lists", "thread_subscriptions"])
