@@ -28,7 +28,7 @@ SUITES = ("trixie", "bookworm")
 SIDE_BY_SIDE = 2
 PROGRESS_SECONDS = 30
 
-# The whole matrix; the longest first, so that none of them is left alone at the end. Every example on one of the two Debians.
+# The whole matrix; the longest first, so that none is left alone at the end. Each example on one of the Debians.
 MATRIX = (
     "runs:trixie",
     "scaling:trixie",

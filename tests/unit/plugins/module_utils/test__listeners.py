@@ -50,7 +50,7 @@ def metrics(text: str) -> Iterator[int]:
     """Serves a page of metrics, on the port that is returned."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # its name in http.server
+        def do_GET(self) -> None:  # its name in http.server
             self.send_response(200)
             self.end_headers()
             self.wfile.write(text.encode())
