@@ -37,6 +37,10 @@ options:
         description: Why, for the diff.
         type: str
         default: ""
+      stage:
+        description: Steps of a later stage come when those before are done, their processes up.
+        type: int
+        default: 0
       drain:
         description: Whether nginx sends it nothing any more, so that its requests are waited for.
         type: bool
@@ -152,6 +156,31 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
         systemd.do("reload", *units("reload"))
 
 
+def carry_out_stage(module: AnsibleModule, steps: list[dict[str, Any]], target: str | None) -> list[str]:
+    """Drain, stop and start what belongs together; return the instances that still had requests."""
+    params = module.params
+    listeners = params["listeners"]
+    undrained = wait_until_none(
+        [step["name"] for step in steps if step["drain"] and step["name"] in listeners],
+        lambda name: open_connections(listeners[name]["health"]) > 0,
+        params["drain_timeout"],
+    )
+    carry_out(Systemd(module), steps, target)
+    if params["replication"]:
+        started = [step["name"] for step in steps if step["action"] in ("start", "restart")]
+        deaf = wait_until_none(
+            [name for name in started if name in listeners],
+            lambda name: not is_subscribed(listeners[name]["metrics"]["address"], listeners[name]["metrics"]["port"]),
+            params["ready_timeout"],
+        )
+        if deaf:
+            module.fail_json(
+                msg=f"{', '.join(deaf)} started, but did not listen to the replication within"
+                f" {params['ready_timeout']} seconds: look at its journal, and whether Redis answers."
+            )
+    return undrained
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -169,6 +198,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "unit": {"type": "str", "required": True},
                     "reason": {"type": "str", "default": ""},
+                    "stage": {"type": "int", "default": 0},
                     "drain": {"type": "bool", "default": False},
                 },
             },
@@ -181,29 +211,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    steps, listeners = params["steps"], params["listeners"]
+    steps = params["steps"]
     undrained: list[str] = []
     if not module.check_mode:
-        undrained = wait_until_none(
-            [step["name"] for step in steps if step["drain"] and step["name"] in listeners],
-            lambda name: open_connections(listeners[name]["health"]) > 0,
-            params["drain_timeout"],
-        )
-        carry_out(Systemd(module), steps, params["target"])
-        if params["replication"]:
-            started = [step["name"] for step in steps if step["action"] in ("start", "restart")]
-            deaf = wait_until_none(
-                [name for name in started if name in listeners],
-                lambda name: (
-                    not is_subscribed(listeners[name]["metrics"]["address"], listeners[name]["metrics"]["port"])
-                ),
-                params["ready_timeout"],
-            )
-            if deaf:
-                module.fail_json(
-                    msg=f"{', '.join(deaf)} started, but did not listen to the replication within"
-                    f" {params['ready_timeout']} seconds: look at its journal, and whether Redis answers."
-                )
+        stages = sorted({step["stage"] for step in steps}) or [0]
+        for number, stage in enumerate(stages):
+            of_stage = [step for step in steps if step["stage"] == stage]
+            undrained += carry_out_stage(module, of_stage, None if number else params["target"])
     result: dict[str, Any] = {"changed": bool(steps or params["target"]), "undrained": undrained}
     if module._diff and steps:
         lines = "".join(f"{step['action']} {step['unit']}: {step['reason']}\n" for step in steps)

@@ -261,34 +261,46 @@ def _clears_the_way(main: Observed) -> bool:
 
 
 def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
-    """Waves of a change that concerns the main process: it restarts once, and half of each pool goes on meanwhile."""
+    """Waves of a change that concerns the main process: it restarts once, and half of each pool goes on meanwhile.
+
+    What nobody does meanwhile, because it was given up or is shared out anew, comes back as early as it may.
+    """
     lists = sharded_duties().keys()
     main = [process for process in (*found.stale, *found.started) if process.is_main]
     first, second = _halves(topology, [process for process in found.stale if not process.is_main])
     new = [process for process in found.started if not process.is_main]
     late = [process for process in new if lists & set(process.duties)]
     soon = [process for process in new if not lists & set(process.duties)]
+    held_first, held_second = (_proxied(topology, half, found) for half in (first, second))
+    known = [process for process in first if process.name in held_first]
 
-    held = _proxied(topology, first, found)
     yield Wave(
-        proxy="hold" if held else None,
-        held=held,
-        steps=tuple(
-            _step("drain", process, "it restarts next", drain=True) for process in first if process.name in held
-        ),
+        proxy="hold" if held_first else None,
+        held=held_first,
+        steps=tuple(_step("drain", process, "it restarts next", drain=True) for process in known),
     )
     yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.halted))
     if found.main_first:
         yield Wave(steps=tuple(_up(process, found) for process in main))
         main = []
-    yield Wave(steps=tuple(_up(process, found) for process in (*main, *first, *soon)))
-    held = _proxied(topology, second, found)
+    if late:
+        # Those to whom requests go must know the new list before anybody works by it.
+        soon, first = [*soon, *known], [process for process in first if process not in known]
+    elif not found.halted:
+        soon, first = [*soon, *first], []
+    yield Wave(steps=tuple(_up(process, found) for process in (*main, *soon)))
+    held = held_first if first and not late else held_second
     yield Wave(
         proxy=None if found.proxies is None else "apply",
         held=held,
         steps=tuple(_up(process, found) for process in late),
     )
-    yield Wave(steps=tuple(_up(process, found, drain=process.name in held) for process in second))
+    yield Wave(steps=tuple(_up(process, found) for process in first))
+    yield Wave(
+        proxy="apply" if held_second and held != held_second else None,
+        held=held_second if held != held_second else (),
+        steps=tuple(_up(process, found, drain=process.name in held_second) for process in second),
+    )
 
 
 def _rolling(topology: Topology, found: _Found) -> Iterator[Wave]:

@@ -38,24 +38,43 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
 def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
     """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines`` and ``effects``."""
     return {
-        "waves": [_wave(wave) for wave in plan.waves],
+        "waves": list(_carried_out(plan.waves)),
         "lines": list(_lines(topology, plan)),
         "effects": list(plan.effects),
     }
 
 
-def _wave(wave: Wave) -> dict[str, Any]:
-    steps: dict[str, list[dict[str, Any]]] = {}
-    for step in wave.steps:
-        entry = {
-            "action": step.action,
-            "name": step.name,
-            "unit": step.unit,
-            "reason": step.reason,
-            "drain": step.drain,
-        }
-        steps.setdefault(step.host, []).append(entry)
-    return {"proxy": wave.proxy, "held": list(wave.held), "steps": steps}
+def _carried_out(waves: Sequence[Wave]) -> Iterator[dict[str, Any]]:
+    """Waves as a run carries them out: those of one host that follow each other go there at once, as stages."""
+    pending: dict[str, Any] | None = None
+    for wave in waves:
+        steps: dict[str, list[dict[str, Any]]] = {}
+        for step in wave.steps:
+            steps.setdefault(step.host, []).append(_step(step))
+        goes_along = (
+            pending is not None and wave.proxy is None and len(steps) == 1 and steps.keys() == pending["steps"].keys()
+        )
+        if pending is not None and goes_along:
+            (host,) = steps
+            stage = pending["steps"][host][-1]["stage"] + 1
+            pending["steps"][host] += [{**entry, "stage": stage} for entry in steps[host]]
+            continue
+        if pending is not None:
+            yield pending
+        pending = {"proxy": wave.proxy, "held": list(wave.held), "steps": steps}
+    if pending is not None:
+        yield pending
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "action": step.action,
+        "name": step.name,
+        "unit": step.unit,
+        "reason": step.reason,
+        "drain": step.drain,
+        "stage": 0,
+    }
 
 
 def _lines(topology: Topology, plan: Plan) -> Iterator[str]:

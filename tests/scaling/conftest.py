@@ -19,7 +19,13 @@ def fleet() -> Iterator[Fleet]:
     """A deployed fleet on one host with UNIX sockets."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.122')}.10"
-    variables = {**WORKERS, "generic_workers": READERS, "synapse_extra_config": LET_IN}
+    variables = {
+        **WORKERS,
+        "generic_workers": READERS,
+        "synapse_extra_config": LET_IN,
+        # More workers take more connections; who means to grow lets PostgreSQL have them from the beginning.
+        "postgres_settings": {"max_connections": "200"},
+    }
     with disposable_fleet(
         "single_host", machine=f"scaling-{suite}", address=address, suite=suite, variables=variables
     ) as made:
