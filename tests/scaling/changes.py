@@ -25,7 +25,7 @@ READERS: dict[str, Any] = {
 """``generic_workers`` of the fleet before the changes: readers in pools of two, and two pools of writers."""
 
 WORKERS: dict[str, Any] = {
-    "media_workers": {"media": {"count": 1}},
+    "media_workers": {"media": {"count": 2}},
     "background_workers": {
         "background": {"count": 1, "duties": ["background_tasks", "user_directory", "appservices"]},
         "pusher": {"count": 1},
