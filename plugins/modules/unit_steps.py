@@ -102,6 +102,7 @@ undrained:
   elements: str
 """
 
+import os
 import time
 from typing import Any, Callable, Iterable
 
@@ -111,6 +112,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import 
 
 _PAUSE = 0.1
 START_ATTEMPTS = 2
+MAIN_UNIT = "matrix-synapse.service"
 
 
 def wait_until_none(names: Iterable[str], still: Callable[[str], bool], timeout: float) -> list[str]:
@@ -122,6 +124,13 @@ def wait_until_none(names: Iterable[str], still: Callable[[str], bool], timeout:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(_PAUSE)
+
+
+def batches(units: list[str], size: int) -> list[list[str]]:
+    """Split units into as many at a time; main, which others wait for, is the first by itself."""
+    main = [unit for unit in units if unit == MAIN_UNIT]
+    others = [unit for unit in units if unit != MAIN_UNIT]
+    return [part for part in (main, *(others[start : start + size] for start in range(0, len(others), size))) if part]
 
 
 def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None) -> None:
@@ -147,11 +156,12 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
     if up:
         # Lifts the limit on starts that a crash loop has run into
         systemd.do("reset-failed", *up, check=False)
-        # One call, so that systemd starts them in their order and together; it starts what is not up.
-        systemd.do("restart", *up, check=False)
-        # Processes that start together may be in each other's way in the database: then one ends, and is tried again.
-        for attempt in range(START_ATTEMPTS):
-            systemd.do("start", *up, check=attempt == START_ATTEMPTS - 1)
+        # A start takes a second of a processor: as many at once as there are, so that none is away while others start.
+        for batch in batches(up, os.cpu_count() or 1):
+            systemd.do("restart", *batch, check=False)
+            # Who starts together may be in each other's way in the database: then one ends, and is tried again.
+            for attempt in range(START_ATTEMPTS):
+                systemd.do("start", *batch, check=attempt == START_ATTEMPTS - 1)
     if units("reload"):
         systemd.do("reload", *units("reload"))
 

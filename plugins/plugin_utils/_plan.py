@@ -148,6 +148,7 @@ class _Found:
         reasons: why, for each.
         main_first: the main process has to be up before anybody else starts.
         everybody: all of them stop before any of them starts.
+        gaining: are up, and get what only one may have: requests for it follow them.
         proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
     """
 
@@ -160,6 +161,7 @@ class _Found:
     reasons: Mapping[Place, str]
     main_first: bool
     everybody: bool
+    gaining: frozenset[Place]
     proxies: bool | None
 
 
@@ -229,6 +231,11 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
         reasons=reasons,
         main_first=topology.main.host in hosts and (main is None or not main.running or _clears_the_way(main)),
         everybody=everybody,
+        gaining=frozenset(
+            _place(process)
+            for process in stale
+            if any(held_alone(duty) and duty not in seen[_place(process)].duties for duty in process.duties)
+        ),
         proxies=proxies,
     )
 
@@ -267,8 +274,10 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
     """
     lists = sharded_duties().keys()
     main = [process for process in (*found.stale, *found.started) if process.is_main]
-    first, second = _halves(topology, [process for process in found.stale if not process.is_main])
+    workers = [process for process in found.stale if not process.is_main]
+    first, second = _halves(topology, [process for process in workers if _place(process) not in found.gaining])
     new = [process for process in found.started if not process.is_main]
+    new += [process for process in workers if _place(process) in found.gaining]
     late = [process for process in new if lists & set(process.duties)]
     soon = [process for process in new if not lists & set(process.duties)]
     held_first, held_second = (_proxied(topology, half, found) for half in (first, second))

@@ -282,6 +282,16 @@ def test_a_singleton_writer_moves_with_its_route_in_one_step() -> None:
     assert [step.name for step in first.steps] == ["main"]
 
 
+def test_a_running_worker_that_gets_a_stream_restarts_before_its_route_comes() -> None:
+    before = fleet({"writers": {"count": 1, "duties": ["presence"]}})
+    after = fleet({"typing": None, "writers": {"count": 1, "duties": ["presence", "typing"]}})
+    found = plan(before, after)
+    assert order(found, "typing-1", "main", "writers-1") == ["retire typing-1", "restart main", "restart writers-1"]
+    applied = next(index for index, wave in enumerate(found.waves) if wave.proxy == "apply")
+    restarted = [{step.name for step in wave.steps} for wave in found.waves[:applied]]
+    assert "synapse1-writers-1" in set().union(*restarted)
+
+
 @pytest.mark.parametrize("duty", ["receipts", "device_lists", "thread_subscriptions"])
 def test_a_writer_of_a_stream_for_many_concerns_everybody(duty: str) -> None:
     one, two = (fleet({duty: {"count": count}}) for count in (1, 2))
