@@ -121,7 +121,7 @@ def test_the_tasks_of_a_run_do_not_grow_with_the_workers(fleet: Fleet, outputs: 
     three, five = (finish(fleet.run("--check", "-e", with_sync_workers(count)), outputs) for count in (3, 5))
     assert five.changed > 0
     assert three.tasks == five.tasks
-    assert three.executed <= 90
+    assert three.executed <= 105
 
 
 def test_a_changed_setting_of_a_pool_restarts_that_pool_alone(fleet: Fleet, outputs: list[str]) -> None:
@@ -135,13 +135,11 @@ def test_a_changed_setting_of_a_pool_restarts_that_pool_alone(fleet: Fleet, outp
 
 
 def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet: Fleet, outputs: list[str]) -> None:
-    """The shared file is written; then systemctl is not to be had, so that nothing is restarted."""
+    """The shared file is written, and nothing is restarted."""
     settings = json.dumps({**json.loads(with_sync_workers(3)), "synapse_cp_max": 6})
     before = worker_pids(fleet)
-    fleet.shell("chmod a-x /usr/bin/systemctl")
-    cut_off = fleet.run("-e", settings, "--tags", "synapse")
-    fleet.shell("chmod a+x /usr/bin/systemctl")
-    assert cut_off.code != 0
+    cut_off = fleet.run_killed("Survey | Look at what runs", "-e", settings, "--tags", "synapse")
+    assert cut_off.code < 0
     assert "cp_max: 6" in fleet.shell("cat /etc/matrix-synapse/homeserver.yaml")
     assert worker_pids(fleet) == before
     finish(fleet.run("-e", settings), outputs)
