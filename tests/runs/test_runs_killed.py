@@ -36,19 +36,17 @@ def variables(**changes: Any) -> dict[str, Any]:
 
 
 HERE = variables()
-# Something of every role: PostgreSQL, Redis, shared options, streams that move, pools, limits of units, nginx.
+# Something of every role, with few restarts: there are many runs. Pools grow, senders and main restart in their order,
+# and a setting of a pool, of Redis, of PostgreSQL and of nginx changes.
 THERE = variables(
-    pools={
-        "sync": {"count": 3, "duties": ["sync", "initial_sync", "sliding_sync"], "memory_max": "2G"},
-        "events": {"count": 2},
-        "typing": {"count": 1},
-        "writer": {"count": 1, "duties": ["to_device", "account_data", "presence", "push_rules", "receipts"]},
+    pools={"sync": {"count": 3, "duties": ["sync", "initial_sync", "sliding_sync"]}},
+    background_workers={
+        "background": {"count": 1, "duties": ["background_tasks", "user_directory", "appservices"], "memory_max": "2G"},
+        "federation_sender": {"count": 2},
     },
-    synapse_cp_max=6,
     postgres_settings={"log_min_duration_statement": "900"},
     redis_maxmemory_mib=64,
     nginx_error_log_level="warn",
-    background_workers={"background": {"duties": ["background_tasks"]}, "federation_sender": {"count": 2}},
 )
 
 
