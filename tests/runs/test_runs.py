@@ -15,7 +15,7 @@ from tools.runs import ROOT, Fleet, Run
 
 from .conftest import OPERATORS_SECRET
 
-# Of a first run; test_runs_killed.py kills many more between two inventories.
+# Of a first run; tests/killed kills many more between two inventories.
 KILLED_AT = (
     "Secret files | Generate what is missing",
     "Database | Create the database",

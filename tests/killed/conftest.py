@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One disposable host for all killed runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tools.runs import Fleet, disposable_fleet
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    """A bare Debian for inventories/single_host."""
+    suite = os.environ.get("MOLECULE_SUITE", "trixie")
+    address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.125')}.10"
+    with disposable_fleet("single_host", machine=f"killed-{suite}", address=address, suite=suite) as made:
+        yield made
