@@ -63,12 +63,13 @@ class Systemd:
         }
         return sorted(unit for unit in units if any(fnmatch.fnmatchcase(unit, pattern) for pattern in patterns))
 
-    def do(self, verb: str, *args: str, check: bool = True) -> None:
-        """Run a verb on units; with ``check``, fail with the journal of those that are not up."""
+    def do(self, verb: str, *args: str, check: bool = True) -> bool:
+        """Run a verb on units and tell whether it worked; with ``check``, fail with the journal of those not up."""
         code, _out, err = self._module.run_command([self._systemctl, verb, *args], environ_update={"LC_ALL": "C"})
         if code != 0 and check:
             units = [arg for arg in args if not arg.startswith("-")]
             self._module.fail_json(msg=f"systemctl {verb} failed.\n{err.strip()}\n{self._journal(units)}", rc=code)
+        return bool(code == 0)
 
     def _read(self, *args: str) -> str:
         code, out, err = self._module.run_command([self._systemctl, *args], environ_update={"LC_ALL": "C"})

@@ -111,7 +111,6 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._listeners impor
 from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd
 
 _PAUSE = 0.1
-START_ATTEMPTS = 2
 MAIN_UNIT = "matrix-synapse.service"
 
 
@@ -158,10 +157,9 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
         systemd.do("reset-failed", *up, check=False)
         # A start takes a second of a processor: as many at once as there are, so that none is away while others start.
         for batch in batches(up, os.cpu_count() or 1):
-            systemd.do("restart", *batch, check=False)
             # Who starts together may be in each other's way in the database: then one ends, and is tried again.
-            for attempt in range(START_ATTEMPTS):
-                systemd.do("start", *batch, check=attempt == START_ATTEMPTS - 1)
+            if not any(systemd.do(verb, *batch, check=False) for verb in ("restart", "start")):
+                systemd.do("start", *batch)
     if units("reload"):
         systemd.do("reload", *units("reload"))
 

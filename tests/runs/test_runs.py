@@ -139,7 +139,7 @@ def test_a_change_cut_off_before_its_restarts_is_finished_by_the_next_run(fleet:
     """The shared file is written, and nothing is restarted."""
     settings = json.dumps({**json.loads(with_sync_workers(3)), "synapse_cp_max": 6})
     before = worker_pids(fleet)
-    cut_off = fleet.run_killed("Survey | Look at what runs", "-e", settings, "--tags", "synapse")
+    cut_off = fleet.run_killed("Compute the plan", "-e", settings, "--tags", "synapse")
     assert cut_off.code < 0
     assert "cp_max: 6" in fleet.shell("cat /etc/matrix-synapse/homeserver.yaml")
     assert worker_pids(fleet) == before
