@@ -64,7 +64,7 @@ def proxy_files(topology: Topology, settings: Mapping[str, Any] | None = None, *
     values = {
         **variables,
         "ansible_managed": "Ansible managed",
-        "__nginx_fleet": fleet(topology),
+        "topology_fleet": fleet(topology),
         "__nginx_server": proxy_server(topology),
         "__nginx_maps": proxy_maps(topology),
         "__nginx_upstreams": proxy_upstreams(topology),

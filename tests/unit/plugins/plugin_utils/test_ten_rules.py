@@ -239,7 +239,7 @@ def test_rule_7_systemd_starts_workers_after_main_has_said_that_it_is_ready() ->
     templates = ROOT / "roles" / "synapse" / "templates"
     worker = (templates / "matrix-synapse-worker@.service.j2").read_text()
     (after,) = (line for line in worker.splitlines() if line.startswith("After="))
-    assert after.split()[-2:] == ["__synapse_layout.main_unit", "}}"]
+    assert after.split()[-2:] == ["topology_layout.main_unit", "}}"]
     # Only with this does After= wait for more than the fork; and main may take its time with the schema.
     assert "Type=notify" in (templates / "unit.j2").read_text().splitlines()
     assert "TimeoutStartSec=infinity" in (templates / "matrix-synapse.service.j2").read_text().splitlines()
