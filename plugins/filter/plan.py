@@ -25,6 +25,12 @@ options:
       - For each host the result of C(nginx-config plan), whose C(stdout_lines) say what nginx would have to do. Without
         any, nginx is left alone.
     type: dict
+  restarts:
+    description:
+      - The servers below Synapse that their roles restart before, as C({PostgreSQL: {HOST: REASON}, Redis: {HOST: REASON}});
+        without a reason, the server is not restarted.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -45,15 +51,30 @@ from typing import Any
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan import make_plan
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_view import plan_view, read_surveys
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_view import (
+    ServerRestart,
+    plan_view,
+    read_surveys,
+)
 
 
-def _plan(topology_json: str, surveys: Mapping[str, Any], proxies: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _plan(
+    topology_json: str,
+    surveys: Mapping[str, Any],
+    proxies: Mapping[str, Any] | None = None,
+    restarts: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
     lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
     differ = any(lines) if lines else None
-    return plan_view(topology, make_plan(topology, read_surveys(plain(asked)), asked, differ))
+    servers = [
+        ServerRestart(str(server), str(host), str(reason))
+        for server, reasons in (restarts or {}).items()
+        for host, reason in reasons.items()
+        if reason
+    ]
+    return plan_view(topology, make_plan(topology, read_surveys(plain(asked)), asked, differ), servers)
 
 
 class FilterModule:

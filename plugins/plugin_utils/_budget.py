@@ -11,21 +11,25 @@ from ._topology import Topology
 _WHILE_STARTING = 1
 # For the superuser (3 are PostgreSQL's own default), backups, monitoring and a person with psql.
 _RESERVED = 15
-# PostgreSQL must be restarted to take more; in steps, adding a few workers needs no restart.
-_STEP = 50
+# PostgreSQL must be restarted to take more or less. Sizes that double, from its own default on, make that rare while a fleet
+# grows or shrinks; a connection that is not opened costs some KiB.
+_LEAST = 100
 
 
 def connection_budget(topology: Topology) -> dict[str, Any]:
-    """Returns the connections of each process, their sum, and the ``max_connections`` of PostgreSQL, in steps of 50."""
+    """Returns the connections of each process, their sum, and the ``max_connections`` of PostgreSQL: 100, 200, 400, …."""
     default = topology.options["synapse_cp_max"]
     processes = [
         {"name": process.name, "connections": (process.settings.cp_max or default) + _WHILE_STARTING}
         for process in topology.processes
     ]
     synapse = sum(int(entry["connections"]) for entry in processes)
+    admitted = _LEAST
+    while admitted < synapse + _RESERVED:
+        admitted *= 2
     return {
         "processes": processes,
         "synapse": synapse,
         "reserved": _RESERVED,
-        "max_connections": -(-(synapse + _RESERVED) // _STEP) * _STEP,
+        "max_connections": admitted,
     }

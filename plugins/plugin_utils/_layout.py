@@ -27,6 +27,8 @@ UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
 WORKER_UNIT = "matrix-synapse-worker@.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
+NGINX_DRAFT_DIR = "/etc/nginx/matrix-synapse"
+NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
@@ -133,6 +135,8 @@ def layout() -> dict[str, str]:
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
         "fleet_record": FLEET_RECORD,
+        "nginx_draft_dir": NGINX_DRAFT_DIR,
+        "nginx_program": NGINX_PROGRAM,
         "run_dir": RUN_DIR,
         "http_socket_dir": HTTP_SOCKET_DIR,
         "replication_socket_dir": REPLICATION_SOCKET_DIR,

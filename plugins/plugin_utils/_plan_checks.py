@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change of the inventory must not do unasked: lose a process that holds something alone, or rename it."""
+"""What a change of the inventory must not do unasked.
+
+Lose a process that holds something alone, rename it, or move the main process away from its secrets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from . import _layout as layout
 from ._dependencies import held_alone
 from ._errors import TopologyError
 from ._plan import Observed
@@ -45,10 +49,13 @@ def check_changes(
         confirmed: the names of processes that may be lost or renamed.
 
     Raises:
-        TopologyError: a host left the inventory while it holds something alone, or a running writer gets another name.
+        TopologyError: a host left the inventory while it holds something alone, a running writer gets another name, or
+            the main process another host.
     """
+    seen = list(observed)
     _check_lost_hosts(topology, record or {}, confirmed)
-    _check_renamed(topology, observed, confirmed)
+    _check_moved_main(topology, seen, confirmed)
+    _check_renamed(topology, seen, confirmed)
 
 
 def _check_lost_hosts(topology: Topology, record: Mapping[str, Any], confirmed: Collection[str]) -> None:
@@ -71,8 +78,19 @@ def _check_lost_hosts(topology: Topology, record: Mapping[str, Any], confirmed: 
             )
 
 
-def _check_renamed(topology: Topology, observed: Iterable[Observed], confirmed: Collection[str]) -> None:
-    seen = list(observed)
+def _check_moved_main(topology: Topology, seen: Iterable[Observed], confirmed: Collection[str]) -> None:
+    there = [entry.host for entry in seen if entry.name == MAIN and (entry.alive or entry.enabled)]
+    if there and topology.main.host not in there and MAIN not in confirmed:
+        raise TopologyError(
+            "groups.synapse_main",
+            topology.main.host,
+            f"the main process runs on {there[0]}, and the secrets of the server are there, its signing key among them;"
+            f" {topology.main.host} would make new ones, and other servers would take it for a forger",
+            f"Copy {layout.SECRETS_DIR} from {there[0]} to {topology.main.host}, then set {CONFIRM}: [{MAIN}].",
+        )
+
+
+def _check_renamed(topology: Topology, seen: Sequence[Observed], confirmed: Collection[str]) -> None:
     places = {(entry.host, entry.name) for entry in seen if entry.alive}
     wanted = {(process.host, process.name) for process in topology.processes}
     new = [process for process in topology.workers if (process.host, process.name) not in places]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ._plan import Observed, Plan, Step, Wave
@@ -12,6 +13,10 @@ from ._topology import Topology
 _PROXY = {
     "hold": "nginx sends nothing to {held}",
     "apply": "nginx gets its new configuration",
+}
+_SERVERS = {
+    "PostgreSQL": "While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
+    "Redis": "While Redis restarts, news between processes wait for some seconds.",
 }
 
 
@@ -35,12 +40,35 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
     ]
 
 
-def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
-    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines`` and ``effects``."""
+@dataclass(frozen=True)
+class ServerRestart:
+    """A restart of a server below Synapse, which its own role does before the plan is carried out.
+
+    Attributes:
+        server: ``PostgreSQL`` or ``Redis``.
+        host: where.
+        reason: why.
+    """
+
+    server: str
+    host: str
+    reason: str
+
+
+def plan_view(topology: Topology, plan: Plan, restarts: Sequence[ServerRestart] = ()) -> dict[str, Any]:
+    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines`` and ``effects``.
+
+    Args:
+        topology: what is wanted.
+        plan: what is done to the processes of Synapse.
+        restarts: what happens before, to the servers that they need.
+    """
+    texts = [f"restart {restart.server} on {restart.host}: {restart.reason}" for restart in restarts]
+    texts += _texts(topology, plan)
     return {
         "waves": list(_carried_out(plan.waves)),
-        "lines": list(_lines(topology, plan)),
-        "effects": list(plan.effects),
+        "lines": [f"{number}. {text}" for number, text in enumerate(texts, 1)],
+        "effects": [*dict.fromkeys(_SERVERS[restart.server] for restart in restarts), *plan.effects],
     }
 
 
@@ -77,13 +105,11 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _lines(topology: Topology, plan: Plan) -> Iterator[str]:
+def _texts(topology: Topology, plan: Plan) -> Iterator[str]:
     """One line for what happens to several processes at the same time for the same reason."""
-    number = 0
     for wave in plan.waves:
-        for text in (*_proxy_lines(wave), *_step_lines(topology, wave.steps)):
-            number += 1
-            yield f"{number}. {text}"
+        yield from _proxy_lines(wave)
+        yield from _step_lines(topology, wave.steps)
 
 
 def _proxy_lines(wave: Wave) -> Iterator[str]:

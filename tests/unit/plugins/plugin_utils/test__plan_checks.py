@@ -84,6 +84,19 @@ def test_the_host_of_main_must_not_just_vanish() -> None:
     assert "nobody has stopped main there, which holds the main process" in refusal(after, two_hosts({}))
 
 
+def test_main_does_not_leave_its_secrets_behind() -> None:
+    groups = {**SEVERAL_HOSTS, "synapse_main": ["generic1"]}
+    after = several_hosts(groups=groups, generic_workers=SYNC, media_workers={}, background_workers={})
+    before = two_hosts(SYNC)
+    seen = running(before)
+    with pytest.raises(TopologyError) as told:
+        check_changes(after, seen, None, ())
+    assert str(told.value).startswith("groups.synapse_main is 'generic1': the main process runs on main1, and the secrets")
+    assert "plan_confirmed: [main]" in str(told.value)
+    check_changes(after, seen, None, ("main",))
+    check_changes(before, seen, None, ())
+
+
 def test_a_first_run_has_nothing_to_lose() -> None:
     check_changes(two_hosts(EVENTS), [], None, ())
 
