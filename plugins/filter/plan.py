@@ -27,8 +27,8 @@ options:
     type: dict
   restarts:
     description:
-      - The servers below Synapse that their roles restart before, as C({PostgreSQL: {HOST: REASON}, Redis: {HOST: REASON}});
-        without a reason, the server is not restarted.
+      - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles restart before, with the reason by host. An
+        empty reason is none, and no restart.
     type: dict
     default: {}
 """

@@ -91,7 +91,7 @@ def test_main_does_not_leave_its_secrets_behind() -> None:
     seen = running(before)
     with pytest.raises(TopologyError) as told:
         check_changes(after, seen, None, ())
-    assert str(told.value).startswith("groups.synapse_main is 'generic1': the main process runs on main1, and the secrets")
+    assert str(told.value).startswith("groups.synapse_main is 'generic1': the main process runs on main1, and the")
     assert "plan_confirmed: [main]" in str(told.value)
     check_changes(after, seen, None, ("main",))
     check_changes(before, seen, None, ())
