@@ -30,7 +30,6 @@ options:
       - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles restart before, with the reason by host. An
         empty reason is none, and no restart.
     type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Mapping
 
-_CONNECTED = "03"  # SS_CONNECTED of include/uapi/linux/net.h
+# SS_CONNECTING, which the process has not accepted yet, and SS_CONNECTED, of include/uapi/linux/net.h
+_CONNECTIONS = ("02", "03")
 _ESTABLISHED = "01"  # TCP_ESTABLISHED of include/net/tcp_states.h
 # Connections to Redis on which it listens (Synapse's replication/tcp/handler.py).
 _SUBSCRIBED = re.compile(rb"^synapse_replication_tcp_resource_total_connections(?:\{[^}]*\})? ([0-9.]+)", re.MULTILINE)
@@ -19,7 +20,7 @@ def open_connections(listener: Mapping[str, object], proc: Path = Path("/proc/ne
     if "socket" in listener:
         lines = (line.split() for line in _lines(proc / "unix"))
         return sum(
-            1 for fields in lines if len(fields) == 8 and fields[5] == _CONNECTED and fields[7] == listener["socket"]
+            1 for fields in lines if len(fields) == 8 and fields[5] in _CONNECTIONS and fields[7] == listener["socket"]
         )
     port = f"{int(str(listener['port'])):04X}"
     lines = (line.split() for name in ("tcp", "tcp6") for line in _lines(proc / name))

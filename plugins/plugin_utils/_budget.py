@@ -11,13 +11,13 @@ from ._topology import Topology
 _WHILE_STARTING = 1
 # For the superuser (3 are PostgreSQL's own default), backups, monitoring and a person with psql.
 _RESERVED = 15
-# PostgreSQL must be restarted to take more or less. Sizes that double, from its own default on, make that rare while a
-# fleet grows or shrinks; a connection that is not opened costs some KiB.
-_LEAST = 100
+# PostgreSQL must be restarted to take more or less. Sizes that double make that rare while a fleet grows or shrinks; a
+# connection that is not opened costs some KiB.
+_LEAST = 200
 
 
 def connection_budget(topology: Topology) -> dict[str, Any]:
-    """Returns the connections of each process, their sum, and ``max_connections``: 100, 200, 400, …."""
+    """Returns the connections of each process, their sum, and ``max_connections``: 200, 400, 800, …."""
     default = topology.options["synapse_cp_max"]
     processes = [
         {"name": process.name, "connections": (process.settings.cp_max or default) + _WHILE_STARTING}

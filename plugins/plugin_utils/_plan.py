@@ -20,6 +20,12 @@ from ._routing import in_use, serving_duty
 from ._topology import Topology, natural_key
 from ._units import unit_of
 
+_PERSISTER, _SENDER = "events", "room"
+"""The duties of who writes events, and of who sends most of them there."""
+
+_POLLED = frozenset(("sync", "initial_sync", "sliding_sync"))
+"""Duties with requests that wait for news."""
+
 Place = tuple[str, str]
 """A host and the name of a process on it."""
 
@@ -139,7 +145,10 @@ class _Found:
     """The processes of a fleet, by what becomes of them.
 
     Attributes:
-        halted: are running, and must be down before others start.
+        leaving: are running and give something up: they must be down before anybody starts who no longer knows them as
+            its holder.
+        reshared: are running and go on with their work, but share it by another list: all that do must be down before
+            one of them starts.
         started: are wanted and not up.
         stale: are up, and must be restarted.
         retired: are no longer wanted, and may end last.
@@ -152,7 +161,8 @@ class _Found:
         proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
     """
 
-    halted: tuple[Observed, ...]
+    leaving: tuple[Observed, ...]
+    reshared: tuple[Observed, ...]
     started: tuple[Process, ...]
     stale: tuple[Process, ...]
     retired: tuple[Observed, ...]
@@ -163,6 +173,11 @@ class _Found:
     everybody: bool
     gaining: frozenset[Place]
     proxies: bool | None
+
+    @property
+    def halted(self) -> tuple[Observed, ...]:
+        """All that must be down before others start."""
+        return (*self.leaving, *self.reshared)
 
 
 def make_plan(topology: Topology, observed: Iterable[Observed], hosts: Iterable[str], proxies: bool | None) -> Plan:
@@ -190,7 +205,7 @@ def make_plan(topology: Topology, observed: Iterable[Observed], hosts: Iterable[
         Wave(steps=tuple(_seen_step("retire", entry, found, drain=proxies is not None) for entry in found.retired))
     )
     touched = bool(proxies) or any(wave.held for wave in waves)
-    return Plan(waves=tuple(_tidied(waves, touched)), effects=tuple(_effects(topology, found)))
+    return Plan(waves=tuple(_tidied(topology, waves, touched)), effects=tuple(_effects(topology, found)))
 
 
 def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], proxies: bool | None) -> _Found:
@@ -217,11 +232,13 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
     alive = [entry for entry in seen.values() if entry.alive]
     staying = [entry for entry in alive if entry.place in wanted and entry.name != MAIN]
     everybody = any(concerns_everybody(change) for entry in staying for change in entry.changed)
-    halted = tuple(entry for entry in alive if _must_halt(entry, wanted.get(entry.place), everybody))
-    halted_places = {entry.place for entry in halted}
+    leaving = tuple(entry for entry in alive if _leaves(entry, wanted.get(entry.place), everybody))
+    reshared = tuple(entry for entry in alive if entry not in leaving and _shares_anew(entry))
+    halted_places = {entry.place for entry in (*leaving, *reshared)}
     main = seen.get(_place(topology.main))
     return _Found(
-        halted=halted,
+        leaving=leaving,
+        reshared=reshared,
         # A halted process is started again after that, if it is wanted.
         started=tuple(process for place, process in wanted.items() if place in started | halted_places),
         stale=tuple(process for process in stale if _place(process) not in halted_places),
@@ -244,18 +261,23 @@ def _place(process: Process) -> Place:
     return process.host, process.name
 
 
-def _must_halt(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
-    """Tells whether a running process must be down before others start."""
+def _leaves(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
+    """Tells whether a running process must be down before anybody starts.
+
+    Who starts with a list of writers that this one is no longer on would wait for ever for its next position
+    (``advance`` in Synapse's storage/util/id_generators.py).
+    """
     if entry.name == MAIN:
         return wanted is None
     if everybody:
         return wanted is None or entry.reason is not None
     kept = wanted.duties if wanted is not None else ()
+    return any(duty not in kept and held_alone(duty) for duty in entry.duties)
+
+
+def _shares_anew(entry: Observed) -> bool:
     lists = sharded_duties()
-    return any(
-        (duty not in kept and held_alone(duty)) or (duty in lists and lists[duty] in entry.changed)
-        for duty in entry.duties
-    )
+    return any(duty in lists and lists[duty] in entry.changed for duty in entry.duties)
 
 
 def _clears_the_way(main: Observed) -> bool:
@@ -270,16 +292,22 @@ def _clears_the_way(main: Observed) -> bool:
 def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
     """Waves of a change that concerns the main process: it restarts once, and half of each pool goes on meanwhile.
 
-    What nobody does meanwhile, because it was given up or is shared out anew, comes back as early as it may.
+    What nobody does meanwhile, because it was given up or is shared out anew, comes back as early as it may: while
+    rooms wait for a persister, only those restart before it that send to it.
     """
     lists = sharded_duties().keys()
     main = [process for process in (*found.stale, *found.started) if process.is_main]
     workers = [process for process in found.stale if not process.is_main]
-    first, second = _halves(topology, [process for process in workers if _place(process) not in found.gaining])
     new = [process for process in found.started if not process.is_main]
     new += [process for process in workers if _place(process) in found.gaining]
     late = [process for process in new if lists & set(process.duties)]
     soon = [process for process in new if not lists & set(process.duties)]
+    others = [process for process in workers if _place(process) not in found.gaining]
+    ahead = others
+    if any(_PERSISTER in process.duties for process in late):
+        ahead = [process for process in others if _SENDER in process.duties]
+    others = [process for process in others if process not in ahead]
+    first, second = _halves(topology, ahead)
     held_first, held_second = (_proxied(topology, half, found) for half in (first, second))
     known = [process for process in first if process.name in held_first]
 
@@ -288,7 +316,7 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
         held=held_first,
         steps=tuple(_step("drain", process, "it restarts next", drain=True) for process in known),
     )
-    yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.halted))
+    yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.leaving))
     if found.main_first:
         yield Wave(steps=tuple(_up(process, found) for process in main))
         main = []
@@ -302,14 +330,35 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
     yield Wave(
         proxy=None if found.proxies is None else "apply",
         held=held,
-        steps=tuple(_up(process, found) for process in late),
+        steps=tuple(_halt(topology, entry, found) for entry in found.reshared),
     )
+    yield Wave(steps=tuple(_up(process, found) for process in late))
     yield Wave(steps=tuple(_up(process, found) for process in first))
     yield Wave(
         proxy="apply" if held_second and held != held_second else None,
         held=held_second if held != held_second else (),
-        steps=tuple(_up(process, found, drain=process.name in held_second) for process in second),
+        steps=tuple(
+            _up(process, found, drain=process.name in held_second and not _waits_in_vain(process, found))
+            for process in second
+        ),
     )
+    for half in _halves(topology, others):
+        held = _proxied(topology, half, found)
+        yield Wave(
+            proxy=None if found.proxies is None else "apply",
+            held=held,
+            steps=tuple(_up(process, found, drain=process.name in held) for process in half),
+        )
+
+
+def _waits_in_vain(process: Process, found: _Found) -> bool:
+    """Tells whether requests may hang in a process that still sends to a persister which has left.
+
+    It would try for half a minute (``RETRY_ON_CONNECT_ERROR`` in Synapse's replication/http/_base.py). Cut off, clients
+    send again, to who knows the new list; other requests have had their time since nginx left the process out.
+    """
+    left = any(_PERSISTER in entry.duties for entry in found.leaving)
+    return left and _SENDER in process.duties and not _POLLED & set(process.duties)
 
 
 def _rolling(topology: Topology, found: _Found) -> Iterator[Wave]:
@@ -349,11 +398,17 @@ def _halves(topology: Topology, stale: Sequence[Process]) -> tuple[list[Process]
 
 def _replaceable(topology: Topology, process: Process) -> bool:
     """Tells whether nginx has somebody else for all that it sends to a process."""
-    for duty in _served(topology, process):
-        peers = [worker for worker in topology.with_duty(duty) if worker.name != process.name]
-        if not peers and DUTIES[duty].exclusive:
-            return False
-    return bool(_served(topology, process))
+    served = _served(topology, process)
+    return bool(served) and all(_stands_in(topology, process, duty) for duty in served)
+
+
+def _stands_in(topology: Topology, process: Process, duty: str) -> bool:
+    """Tells whether somebody else serves a duty while a process is away: another worker, or main."""
+    return not DUTIES[duty].exclusive or _peers(topology, process, duty)
+
+
+def _peers(topology: Topology, process: Process, duty: str) -> bool:
+    return any(worker.name != process.name for worker in topology.with_duty(duty))
 
 
 def _served(topology: Topology, process: Process) -> list[str]:
@@ -366,10 +421,21 @@ def _serving(topology: Topology) -> frozenset[str | None]:
 
 
 def _proxied(topology: Topology, processes: Iterable[Process], found: _Found) -> tuple[str, ...]:
-    """Returns the names of those that nginx can leave out, because others serve in their stead."""
+    """Returns the names of those that nginx leaves out, because others do in their stead all or some of what they do.
+
+    What nobody else does is sent to them until they stop: nginx keeps who is alone in an upstream.
+    """
     if found.proxies is None:
         return ()
-    return tuple(process.name for process in processes if not process.is_main and _replaceable(topology, process))
+    return tuple(
+        process.name
+        for process in processes
+        if not process.is_main
+        and (
+            _replaceable(topology, process)
+            or any(_peers(topology, process, duty) for duty in _served(topology, process))
+        )
+    )
 
 
 def _step(action: str, process: Process, reason: str, *, drain: bool = False) -> Step:
@@ -396,8 +462,9 @@ def _small_steps(found: _Found) -> Wave:
     return Wave(steps=tuple(_step(action, process, found.reasons[_place(process)]) for action, process in steps))
 
 
-def _tidied(waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
-    """Leaves out waves of nothing, and what nginx has done already."""
+def _tidied(topology: Topology, waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
+    """Leaves out waves of nothing, and what nginx has done already; whom nobody replaces is the first of a wave."""
+    replaceable = {process.name for process in topology.processes if _replaceable(topology, process)}
     last: tuple[str | None, tuple[str, ...]] = (None, ())
     for wave in waves:
         proxy: tuple[str | None, tuple[str, ...]] = (wave.proxy, wave.held)
@@ -405,8 +472,11 @@ def _tidied(waves: Iterable[Wave], proxies_change: bool) -> Iterator[Wave]:
         if needed:
             last = proxy
         if wave.steps or needed:
-            steps = tuple(sorted(wave.steps, key=lambda step: (natural_key(step.host), natural_key(step.name))))
-            yield Wave(proxy=wave.proxy if needed else None, held=wave.held if needed else (), steps=steps)
+            steps = sorted(
+                wave.steps,
+                key=lambda step: (natural_key(step.host), step.name in replaceable, natural_key(step.name)),
+            )
+            yield Wave(proxy=wave.proxy if needed else None, held=wave.held if needed else (), steps=tuple(steps))
 
 
 def _effects(topology: Topology, found: _Found) -> Iterator[str]:

@@ -163,7 +163,7 @@ def proxy_upstreams(topology: Topology) -> list[dict[str, Any]]:
         comment = duty.about if serving == name else f"{duty.about}; no pool has it, so {serving} serves it"
         workers = topology.with_duty(serving or name)
         balance = _BALANCE[duty.balance] if len(workers) > 1 else None
-        upstreams.append(_upstream(topology, upstream_of(name), comment, balance, workers))
+        upstreams.append(_upstream(topology, upstream_of(name), comment, balance, workers, exclusive=duty.exclusive))
         other = stand_in_duty(topology, name)
         if other is not None and (fallback := stand_in(topology, name)) is not None:
             comment = f"{other} and, while that is away too, main: they stand in for pools that are away"
@@ -244,6 +244,8 @@ def _upstream(
     balance: str | None,
     processes: tuple[Process, ...],
     backups: tuple[Process, ...] = (),
+    *,
+    exclusive: bool = False,
 ) -> dict[str, Any]:
     options = _SERVER_OPTIONS[topology.unix]
     return {
@@ -252,6 +254,8 @@ def _upstream(
         "balance": balance,
         # Only this one needs to know what the other processes of nginx are doing.
         "shared": balance == _BALANCE["least_conn"],
+        # While it restarts, its requests fail: nobody else can serve them. So nginx never leaves it out before.
+        "alone": exclusive and len(processes) == 1,
         "keepalive": _KEEPALIVE * (len(processes) + len(backups)),
         "servers": [
             {

@@ -23,8 +23,6 @@ def fleet() -> Iterator[Fleet]:
         **WORKERS,
         "generic_workers": READERS,
         "synapse_extra_config": LET_IN,
-        # More workers take more connections; who means to grow lets PostgreSQL have them from the beginning.
-        "postgres_settings": {"max_connections": "200"},
     }
     with disposable_fleet(
         "single_host", machine=f"scaling-{suite}", address=address, suite=suite, variables=variables

@@ -24,6 +24,7 @@ def test_connections_to_a_socket_are_counted_while_they_are_open(tmp_path: Path)
         assert open_connections({"socket": path}) == 0
         client = socket.socket(socket.AF_UNIX)
         client.connect(path)
+        assert open_connections({"socket": path}) == 1, "not accepted yet, but nginx has sent its request"
         accepted, _ = server.accept()
         assert open_connections({"socket": path}) == 1
         assert open_connections({"socket": f"{path}.other"}) == 0

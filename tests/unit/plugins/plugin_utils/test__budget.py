@@ -22,7 +22,7 @@ def test_a_monolith_needs_its_own_pool_and_the_reserve() -> None:
         "processes": [{"name": "main", "connections": 6}],
         "synapse": 6,
         "reserved": 15,
-        "max_connections": 100,
+        "max_connections": 200,
     }
 
 
@@ -39,8 +39,8 @@ def test_the_budget_is_what_the_files_let_every_process_open_and_one_more_at_sta
     assert {entry["name"]: entry["connections"] for entry in budget["processes"]} == expected
     assert budget["synapse"] == sum(expected.values())
     needed = budget["synapse"] + budget["reserved"]
-    assert budget["max_connections"] in (100, 200, 400, 800)
-    assert needed <= budget["max_connections"] <= max(100, 2 * needed)
+    assert budget["max_connections"] in (200, 400, 800)
+    assert needed <= budget["max_connections"] <= max(200, 2 * needed)
 
 
 def test_a_few_more_workers_need_no_restart_of_postgresql() -> None:

@@ -165,6 +165,10 @@ class Fleet:
             by_the_new = now & self.new
             if duty in sharded_duties() or DUTIES[duty].single:
                 assert not (by_the_old and by_the_new), f"{duty}: {by_the_old} beside {by_the_new}"
+            if DUTIES[duty].stream is not None:
+                # Who no longer knows a writer waits for ever for its next position.
+                left_off = by_the_old - now
+                assert not (left_off and self.new), f"{duty}: {self.new} beside {left_off}, whom they do not know"
 
     def check_pools(self, steps: Iterable[Step]) -> None:
         """Of two members of a pool that both stay, one is up; who is left out by nginx is not needed."""
@@ -246,12 +250,21 @@ def test_event_persisters_stop_as_a_set_and_everybody_learns_the_list(old: int, 
     found = plan(before, after)
     assert actions(found, "start", "restart") == everything(after)
     told = order(found, "main", *(f"events-{index}" for index in (1, 2, 3)))
-    stops = [entry for entry in told if entry.startswith(("stop", "retire"))]
-    starts = [entry for entry in told if entry.startswith("start")]
-    assert told == [*stops, "restart main", *starts]
+    # Who leaves stops before anybody has the new list; who stays works until the others have it.
+    leaving = [f"retire events-{index + 1}" for index in range(new, old)]
+    staying = [f"stop events-{index + 1}" for index in range(min(old, new))]
+    assert told == [*leaving, "restart main", *staying, *(f"start events-{index + 1}" for index in range(new))]
     assert {"events writers change, Synapse shards rooms by this list"} == {
         step.reason for step in found.steps if step.name == "synapse1-reader-1" and step.action == "restart"
     }
+
+
+def test_nobody_waits_for_requests_that_wait_for_a_persister_which_has_left() -> None:
+    fewer, more = (plan(RUNNING, fleet({"events": {"count": count}})) for count in (1, 3))
+    for found, drained in ((fewer, False), (more, True)):
+        (step,) = (step for step in found.steps if (step.action, step.name) == ("restart", "synapse1-reader-2"))
+        assert step.drain is drained
+        assert next(step for step in found.steps if step.name == "synapse1-sync-2").drain
 
 
 def test_persisters_move_from_main_and_back_to_it() -> None:
@@ -305,10 +318,9 @@ def test_senders_and_pushers_stop_as_a_set_and_concern_main_alone(duty: str, old
     before, after = fleet({duty: {"count": old}}), fleet({duty: {"count": new}})
     found = plan(before, after)
     told = order(found, *everything(before), *everything(after))
-    stops = [entry for entry in told if entry.startswith(("stop", "retire"))]
-    starts = [f"start {duty}-{index + 1}" for index in range(new)]
-    assert told == [*stops, "restart main", *starts]
-    assert len(stops) == old
+    leaving = [f"retire {duty}-{index + 1}" for index in range(new, old)]
+    staying = [f"stop {duty}-{index + 1}" for index in range(min(old, new))]
+    assert told == [*leaving, "restart main", *staying, *(f"start {duty}-{index + 1}" for index in range(new))]
 
 
 def test_main_as_the_sender_stops_before_a_worker_sends() -> None:
@@ -326,6 +338,22 @@ def test_a_duty_for_one_moves_by_way_of_main(duty: str) -> None:
     assert told[0] == "stop background-1"
     assert set(told[1:]) == {"restart main", "start background-1", "start other-1"}
     assert actions(found, "start", "restart", "stop") == {"background-1", "main", "other-1"}
+
+
+def test_a_writer_with_a_stand_in_for_its_reads_is_left_out_of_those_before_it_restarts() -> None:
+    reads = {"count": 1, "duties": ["receipts", "sync"]}
+    before, after = (fleet({"mixed": {**reads, "cache_factor": factor}}) for factor in (1.0, 2.0))
+    found, upstreams = plan(before, after), proxy_upstreams(after)
+    assert [(wave.proxy, wave.held) for wave in found.waves] == [("apply", ("synapse1-mixed-1",)), ("apply", ())]
+    assert [upstream["alone"] for upstream in upstreams if upstream["name"] == "synapse_receipts"] == [True]
+    assert [upstream["alone"] for upstream in upstreams if upstream["name"] == "synapse_sync"] == [False]
+
+
+def test_whom_nobody_replaces_is_back_first() -> None:
+    found = plan(RUNNING, fleet(synapse_extra_config={"max_avatar_size": "5M"}))
+    wave = next(wave for wave in found.waves if "synapse1-typing-1" in {step.name for step in wave.steps})
+    names = [step.name for step in wave.steps]
+    assert names.index("synapse1-typing-1") < names.index("synapse1-reader-1")
 
 
 def test_a_media_worker_comes_and_goes_alone() -> None:
