@@ -31,7 +31,9 @@ SEVERAL = ROOT / "tests" / "chaos" / "inventory"
 """An inventory of three hosts, two of them with nginx."""
 
 SETTLE_SECONDS = 3.0
-"""How long the load goes on after a trial, to show that nothing fails any more."""
+"""How long nothing must fail until a fleet counts as healed."""
+
+_CLOCK_STEP = 1e-6
 
 _MARKED = re.compile(r"(<!-- figures: written by benchmarks/chaos.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _SECRET = "/etc/matrix-synapse/secrets/redis_password"  # noqa: S105  its place
@@ -90,7 +92,7 @@ class Attempt:
     Attributes:
         name: of the trial.
         began: when it was broken.
-        whole: when all processes were back.
+        whole: when all processes were back, and since when no request has failed.
         ended: a moment later.
     """
 
@@ -106,9 +108,9 @@ class Figures:
 
     Attributes:
         name: of the trial.
-        seconds: until all processes were back and no request was without an answer any more.
+        seconds: until all processes were back, and the last request that failed had ended.
         report: the requests that began from the failure to a moment after the fleet was whole again.
-        late: failures that began after the fleet was whole.
+        late: failures that began after the fleet was whole, and were known only later.
         lost: acknowledged messages of that time that are gone.
     """
 
@@ -187,9 +189,21 @@ class Chaos:
             time.sleep(trial.cut)
             trial.mends()
         self.wait(trial.patience)
-        whole = time.monotonic()
-        time.sleep(SETTLE_SECONDS)
+        whole = self._quiet_since(time.monotonic(), began + trial.patience)
         self.attempts.append(Attempt(trial.name, began, whole, time.monotonic()))
+
+    def _quiet_since(self, moment: float, deadline: float) -> float:
+        """Waits until no request has failed for a while, and returns since when."""
+        while True:
+            time.sleep(SETTLE_SECONDS)
+            report = self.load.report(moment)
+            bad = [*report.failed, *report.refused]
+            if not bad:
+                return moment
+            if time.monotonic() > deadline:
+                raise NotHealedError(f"all processes run, but requests fail: {report.reasons()}")
+            # What began later may still fail, or not.
+            moment = max(outcome.started for outcome in bad) + _CLOCK_STEP
 
     def figures(self) -> list[Figures]:
         """Returns what the trials have cost. The load has to have stopped: only then all is known."""
@@ -231,6 +245,13 @@ def row(figures: Figures) -> tuple[str, ...]:
         f"{max(report.deliveries, default=0.0):.1f}",
         str(figures.lost),
     )
+
+
+def told(figures: Iterable[Figures]) -> str:
+    """Returns the table of trials, and what went wrong in each."""
+    listed = list(figures)
+    reasons = (f"{entry.name}: {entry.report.reasons()}" for entry in listed)
+    return "\n".join((table(HEADS, map(row, listed)), *reasons))
 
 
 def kills(chaos: Chaos) -> list[Trial]:
@@ -307,6 +328,15 @@ def edge_gone(chaos: Chaos, host: str, seconds: float) -> Trial:
     )
 
 
+def absences(chaos: Chaos) -> list[Trial]:
+    """Returns hosts of ``SEVERAL`` that are gone for some time."""
+    return [
+        cut_off(chaos, "app1", "a host of workers cut off the network for 20 s", 20),
+        edge_gone(chaos, "edge2", 10),
+        cut_off(chaos, "main1", "the host of main, PostgreSQL and Redis cut off from the others for 10 s", 10),
+    ]
+
+
 @contextmanager
 def deployed(
     inventory: str | Path,
@@ -361,23 +391,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.chaos", description="What failures cost the users.")
     parser.add_argument("--write", action="store_true", help=f"put the figures into docs/{DOCUMENT.name}")
     options = parser.parse_args()
-    rows: list[tuple[str, ...]] = []
+    figures: list[Figures] = []
     with deployed("single_host", "chaos-bench", network(10)) as one:
         for trial in (*kills(one), *restarts(one), deaf(one)):
             print(f"{trial.name} …", file=sys.stderr, flush=True)
             one.attempt(trial)
-    rows += map(row, one.figures())
+    figures += one.figures()
     with deployed(SEVERAL, "chaos-bench", network(20), edges=("main1", "edge2")) as several:
-        for trial in (
-            cut_off(several, "app1", "a host of workers cut off the network for 20 s", 20),
-            edge_gone(several, "edge2", 10),
-        ):
+        for trial in absences(several):
             print(f"{trial.name} …", file=sys.stderr, flush=True)
             several.attempt(trial)
-    rows += map(row, several.figures())
-    print(table(HEADS, rows))
+    figures += several.figures()
+    print(told(figures))
     if options.write:
-        write(rows)
+        write(map(row, figures))
 
 
 if __name__ == "__main__":

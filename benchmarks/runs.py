@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,40 +97,51 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def repeated(fleets: Mapping[int, Fleet], rounds: int) -> dict[int, Cost]:
-    """Returns what runs cost that change nothing, of all fleets in turns."""
-    runs: dict[int, list[Run]] = {size: [] for size in fleets}
-    for number in range(rounds):
-        say(f"round {number + 1} of {rounds} …")
-        for size, fleet in fleets.items():
-            runs[size].append(done(fleet.run(), f"{size}, again", changes=False))
-    return {size: Cost(median(run.seconds for run in found), found[0].executed) for size, found in runs.items()}
+def in_turns(fleets: Sequence[Fleet], rounds: int) -> list[Cost]:
+    """Returns what runs cost that change nothing, of fleets in turns."""
+    runs: list[list[Run]] = [[] for _ in fleets]
+    for _ in range(rounds):
+        for fleet, found in zip(fleets, runs, strict=True):
+            found.append(done(fleet.run(), f"{fleet.machine}, again", changes=False))
+    return [Cost(median(run.seconds for run in found), found[0].executed) for found in runs]
 
 
 def compared(sizes: Mapping[int, dict[str, Any] | str], what: str, network: str, rounds: int) -> str:
-    """Returns the table of full runs, and of those that change nothing, for fleets of several sizes."""
-    with ExitStack() as stack:
-        fleets: dict[int, Fleet] = {}
-        full: dict[int, float] = {}
-        for number, (size, wanted) in enumerate(sizes.items()):
-            fleet = booted(wanted, machine=f"bench-{what}-{size}", address=f"{network}{number}.10")
-            fleets[size] = stack.enter_context(fleet)
-            say(f"deploying {size} {what} …")
-            full[size] = done(fleets[size].run(), f"{size} {what}", changes=True).seconds
-        again = repeated(fleets, rounds)
-    least = min(sizes)
+    """Returns the table of full runs, and of those that change nothing, for fleets of several sizes.
+
+    The smallest one stays up, and each of the others takes turns with it.
+    """
+
+    def deployed(number: int, size: int, stack: ExitStack) -> tuple[Fleet, float]:
+        fleet = booted(sizes[size], machine=f"bench-{what}-{size}", address=f"{network}{number}.10")
+        made = stack.enter_context(fleet)
+        say(f"deploying {size} {what} …")
+        return made, done(made.run(), f"{size} {what}", changes=True).seconds
+
+    least, *larger = sorted(sizes)
+    rows = []
+    with ExitStack() as whole:
+        smallest, first = deployed(0, least, whole)
+        for number, size in enumerate(larger, start=1):
+            with ExitStack() as part:
+                fleet, full = deployed(number, size, part)
+                say(f"running {size} {what} again, in turns with {least} …")
+                floor, again = in_turns((smallest, fleet), rounds)
+            rows.append((size, full, again, floor))
+        (alone,) = in_turns((smallest,), rounds)
+    rows.insert(0, (least, first, alone, alone))
     return table(
         (what, "full run, s", "against the smallest", "changing nothing, s", "against the smallest", "tasks"),
         (
             (
                 str(size),
-                f"{full[size]:.0f}",
-                f"{full[size] / full[least]:.2f}",
-                f"{again[size].seconds:.1f}",
-                f"{again[size].seconds / again[least].seconds:.2f}",
-                str(again[size].executed),
+                f"{full:.0f}",
+                f"{full / first:.2f}",
+                f"{again.seconds:.1f}",
+                f"{again.seconds / floor.seconds:.2f}",
+                str(again.executed),
             )
-            for size in sizes
+            for size, full, again, floor in rows
         ),
     )
 

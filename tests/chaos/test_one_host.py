@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from benchmarks.chaos import HEADS, Chaos, deaf, kills, restarts, row
-from tools.docs_tables import table
+from benchmarks.chaos import Chaos, deaf, kills, restarts, told
 
 
 def test_every_process_comes_back_after_a_kill(one: Chaos) -> None:
@@ -38,7 +37,7 @@ def test_nothing_was_lost_and_nothing_failed_once_all_were_back(one: Chaos) -> N
     """The load has to stop for that."""
     one.load.stop()
     figures = one.figures()
-    print(table(HEADS, map(row, figures)))
+    print(told(figures))
     assert [entry.name for entry in figures if entry.lost] == []
     assert [entry.name for entry in figures if entry.late] == []
     assert not one.load.verification.problems, one.load.verification.problems
