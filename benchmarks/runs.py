@@ -26,11 +26,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
+import yaml
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._dependencies import fingerprint_inputs
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._firewall import firewall_rules
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import http_socket
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+    main_config,
+    shared_config,
+    worker_config,
+)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import worker_units
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._watchdog import watchdog
 
 from benchmarks.fleets import SERVICES, booted, inventory, one_host, written
 from benchmarks.readme import write_measured
 from tools.docs_tables import table
+from tools.inventory import load_topology_json
+from tools.proxy_files import proxy_files
 from tools.runs import ROOT, Fleet, Run
 
 WORKERS = (1, 10, 50, 100)
@@ -175,17 +188,44 @@ def adding(options: argparse.Namespace) -> str:
 
 
 def rendering(options: argparse.Namespace) -> str:
-    """Returns the table of what it costs to compute and render fleets that grow."""
+    """Returns the table of what it costs to compute and render fleets that grow, without Ansible and with it."""
     rows = []
     for hosts, workers in RENDERED:
         groups = dict.fromkeys(SERVICES, ("h1",))
         wanted = inventory({**groups, "generic_workers": tuple(f"h{number}" for number in range(1, hosts + 1))})
         wanted["all"]["vars"] |= {"synapse_cp_max": 2, "generic_workers": pools(workers // hosts)}
+        computed = median(_computed(wanted) for _ in range(options.rounds))
         costs = [_rendered(wanted) for _ in range(options.rounds)]
         seconds, cpu = (median(values) for values in zip(*costs, strict=True))
-        rows.append((str(hosts), str(workers), f"{seconds:.1f}", f"{cpu:.1f}", f"{1000 * cpu / workers:.0f}"))
+        rows.append(
+            (
+                str(hosts),
+                str(workers),
+                f"{computed:.2f}",
+                f"{1000 * computed / workers:.1f}",
+                f"{seconds:.1f}",
+                f"{cpu:.1f}",
+                f"{1000 * cpu / workers:.0f}",
+            )
+        )
         say(f"rendered {hosts} hosts")
-    return table(("hosts", "workers", "s", "CPU-s", "ms of CPU for a worker"), rows)
+    heads = ("computing alone, s", "ms for a worker", "`render.yml`, s", "CPU-s", "ms of CPU for a worker")
+    return table(("hosts", "workers", *heads), rows)
+
+
+def _computed(wanted: Mapping[str, Any]) -> float:
+    """Returns the seconds in which all that files say is computed, in one process, and those of nginx printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = load_topology_json(written(Path(folder), wanted))
+    parse_topology.cache_clear()
+    started = time.monotonic()
+    topology = parse_topology(text)
+    files: list[object] = [shared_config(topology), main_config(topology), proxy_files(topology)]
+    files += (worker_config(topology, worker) for worker in topology.workers)
+    for host in topology.addresses:
+        files += (view(topology, host) for view in (worker_units, fingerprint_inputs, firewall_rules, watchdog))
+    yaml.dump([entry for entry in files if isinstance(entry, dict)], Dumper=yaml.CSafeDumper)
+    return time.monotonic() - started
 
 
 def _rendered(wanted: Mapping[str, Any]) -> tuple[float, float]:

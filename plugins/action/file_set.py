@@ -24,6 +24,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
     report,
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import pending_digests
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import Rendered, Wanted
 
 PENDING = "file_set_pending"
@@ -40,6 +41,8 @@ class ActionModule(ActionBase):
         """Render, then run the module."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
+        # Checking the arguments copies them, which takes long for Ansible's own kinds of strings and lists.
+        self._task.args = plain(self._task.args)
         check_modes(self._task.args)
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         templates = Templates(self, task_vars)

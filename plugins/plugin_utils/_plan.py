@@ -155,7 +155,10 @@ class _Found:
         reloaded: only have to read something anew.
         disabled: are up, and would not be after a boot.
         reasons: why, for each.
-        main_first: the main process has to be up before anybody else starts.
+        main_first: the main process has to be up before anybody else starts: it brings the schema to its release.
+        one_first: one process has to be up before others start: it deletes the positions of streams of writers that
+            are gone. Of processes that try that together, one fails (``stream_positions`` in Synapse's
+            storage/util/id_generators.py).
         everybody: all of them stop before any of them starts.
         gaining: are up, and get what only one may have: requests for it follow them.
         proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
@@ -170,6 +173,7 @@ class _Found:
     disabled: tuple[Process, ...]
     reasons: Mapping[Place, str]
     main_first: bool
+    one_first: bool
     everybody: bool
     gaining: frozenset[Place]
     proxies: bool | None
@@ -246,7 +250,8 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
         reloaded=tuple(reloaded),
         disabled=tuple(disabled),
         reasons=reasons,
-        main_first=topology.main.host in hosts and (main is None or not main.running or _clears_the_way(main)),
+        main_first=topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed),
+        one_first=main is not None and any(change.startswith(option_key("stream_writers")) for change in main.changed),
         everybody=everybody,
         gaining=frozenset(
             _place(process)
@@ -280,15 +285,6 @@ def _shares_anew(entry: Observed) -> bool:
     return any(duty in lists and lists[duty] in entry.changed for duty in entry.duties)
 
 
-def _clears_the_way(main: Observed) -> bool:
-    """Tells whether main does something at its start that others must not do at the same time.
-
-    It brings the database's schema to its release. And it deletes the positions of streams of writers that are gone:
-    of processes that try that together, one fails (``stream_positions`` in Synapse's storage/util/id_generators.py).
-    """
-    return any(change == layout.CURRENT or change.startswith(option_key("stream_writers")) for change in main.changed)
-
-
 def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
     """Waves of a change that concerns the main process: it restarts once, and half of each pool goes on meanwhile.
 
@@ -317,7 +313,17 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
         steps=tuple(_step("drain", process, "it restarts next", drain=True) for process in known),
     )
     yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.leaving))
-    if found.main_first:
+    heirs = [process for process in soon if found.leaving and any(map(held_alone, process.duties))]
+    if found.one_first and heirs and not found.main_first:
+        # They are missed most, so main waits: the first of them clears the way as well.
+        soon = [process for process in soon if process not in heirs]
+        yield Wave(steps=(_up(heirs[0], found),))
+        yield Wave(steps=tuple(_up(process, found) for process in heirs[1:]))
+        yield Wave(
+            proxy=None if found.proxies is None else "apply",
+            held=(*held_first, *(process.name for process in (*soon, *late))),
+        )
+    if found.main_first or found.one_first:
         yield Wave(steps=tuple(_up(process, found) for process in main))
         main = []
     if late:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any
 from benchmarks.load import Report, Verification
 from benchmarks.load.fleet import load_on
 from tools.runs import Fleet, Run
+
+AFTER_SECONDS = 5.0
+"""How long the load goes on after a run: what failed last has to be seen to work again."""
 
 GAP_SECONDS = 10.0
 """The longest time without a success that a change may cost the requests of a process that has to stop."""
@@ -75,6 +79,7 @@ def change(fleet: Fleet, **variables: Any) -> Cost:
     with load_on(fleet) as load:
         run = fleet.run()
         print(run.output)
+        time.sleep(AFTER_SECONDS)
     print(load.report().summary())
     return Cost(run, load.report(), load.verification)
 

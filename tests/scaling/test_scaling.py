@@ -8,8 +8,8 @@ from tools.runs import Fleet
 
 from .changes import READERS, WORKERS, change, pools
 
-# What the two pools of writers and the persister do for the load, each of which is there once.
-SINGLETONS = {"send", "typing", "receipt", "account_data"}
+# What the two pools of writers, the persister and the main process do for the load, each of which is there once.
+SINGLETONS = {"send", "typing", "receipt", "account_data", "logout"}
 
 
 def running(fleet: Fleet) -> set[str]:
