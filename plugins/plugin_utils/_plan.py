@@ -145,10 +145,9 @@ class _Found:
     """The processes of a fleet, by what becomes of them.
 
     Attributes:
-        leaving: are running and give something up: they must be down before anybody starts who no longer knows them as
-            its holder.
-        reshared: are running and go on with their work, but share it by another list: all that do must be down before
-            one of them starts.
+        leaving: are running, and must be down before anybody starts: they give something up, or send or push by
+            another list.
+        reshared: persisters that stay, but share the rooms by another list: all must be down before one of them starts.
         started: are wanted and not up.
         stale: are up, and must be restarted.
         retired: are no longer wanted, and may end last.
@@ -237,7 +236,7 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
     staying = [entry for entry in alive if entry.place in wanted and entry.name != MAIN]
     everybody = any(concerns_everybody(change) for entry in staying for change in entry.changed)
     leaving = tuple(entry for entry in alive if _leaves(entry, wanted.get(entry.place), everybody))
-    reshared = tuple(entry for entry in alive if entry not in leaving and _shares_anew(entry))
+    reshared = tuple(entry for entry in alive if entry not in leaving and _shares_anew(entry, _PERSISTER))
     halted_places = {entry.place for entry in (*leaving, *reshared)}
     main = seen.get(_place(topology.main))
     return _Found(
@@ -270,19 +269,21 @@ def _leaves(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
     """Tells whether a running process must be down before anybody starts.
 
     Who starts with a list of writers that this one is no longer on would wait for ever for its next position
-    (``advance`` in Synapse's storage/util/id_generators.py).
+    (``advance`` in Synapse's storage/util/id_generators.py). Senders and pushers stop at once: no client waits for them.
     """
     if entry.name == MAIN:
         return wanted is None
     if everybody:
         return wanted is None or entry.reason is not None
     kept = wanted.duties if wanted is not None else ()
-    return any(duty not in kept and held_alone(duty) for duty in entry.duties)
+    return any(
+        held_alone(duty) and (duty not in kept or (duty != _PERSISTER and _shares_anew(entry, duty)))
+        for duty in entry.duties
+    )
 
 
-def _shares_anew(entry: Observed) -> bool:
-    lists = sharded_duties()
-    return any(duty in lists and lists[duty] in entry.changed for duty in entry.duties)
+def _shares_anew(entry: Observed, duty: str) -> bool:
+    return duty in entry.duties and sharded_duties().get(duty) in entry.changed
 
 
 def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
