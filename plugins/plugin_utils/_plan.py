@@ -269,7 +269,7 @@ def _leaves(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
     """Tells whether a running process must be down before anybody starts.
 
     Who starts with a list of writers that this one is no longer on would wait for ever for its next position
-    (``advance`` in Synapse's storage/util/id_generators.py). Senders and pushers stop at once: no client waits for them.
+    (``advance`` in Synapse's storage/util/id_generators.py). Senders and pushers stop at once; nobody waits for them.
     """
     if entry.name == MAIN:
         return wanted is None
