@@ -31,8 +31,10 @@ ALONE = ("scaling",)
 PROGRESS_SECONDS = 30
 
 # What `make test` runs, the longest first. Other examples are deployed by these too, with more settings: single_host by
-# runs and chaos, generic_media_sender by federation. Every scenario can be run by its name.
+# runs, scaling and chaos, generic_media_sender by federation. Every scenario can be run by its name; so killed, which
+# takes a quarter of an hour.
 MATRIX = (
+    "scaling:trixie",
     "runs:trixie",
     "cluster:trixie",
     "federation:trixie",
