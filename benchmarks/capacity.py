@@ -9,7 +9,7 @@ A load of real requests through nginx (``benchmarks.load``) grows in steps for a
 step are answered in time and none fails. Waiting syncs do not count as late, but a message has to reach the syncs of
 its readers within twice the time. The best step that passed is the capacity.
 
-Usage: as root, ``.venv/bin/python -m benchmarks.capacity [0 2 4 8 16 single_host full …] [--share 0.2] [--limit 0.5]
+Usage: as root, ``.venv/bin/python -m benchmarks.capacity [0 2 4 8 16 single_host full …] [--share 0.15] [--limit 1]
 [--write]``; ``--write`` puts the table into docs/performance.md and the chart into docs/capacity.svg.
 """
 
@@ -348,9 +348,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How many requests in a second a fleet serves in time.")
     names = [*map(str, POOLS), "single_host", "full"]
     parser.add_argument("fleets", nargs="*", metavar="FLEET", help=f"of {', '.join(names)} (default: all)")
-    parser.add_argument("--share", type=float, default=0.2, help="of a CPU for each process (default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=0.5, help="seconds in which 95 %% are answered")
-    parser.add_argument("--start", type=float, default=2.0, help="actions in a second of the first step")
+    parser.add_argument("--share", type=float, default=0.15, help="of a CPU for each process (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=1.0, help="seconds in which 95 %% are answered")
+    parser.add_argument("--start", type=float, default=1.0, help="actions in a second of the first step")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each step")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and docs/capacity.svg")
     options = parser.parse_args()
