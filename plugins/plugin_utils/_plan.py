@@ -159,6 +159,7 @@ class _Found:
             are gone. Of processes that try that together, one fails (``stream_positions`` in Synapse's
             storage/util/id_generators.py).
         everybody: all of them stop before any of them starts.
+        taken: duties that workers have, so main has not.
         gaining: are up, and get what only one may have: requests for it follow them.
         proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
     """
@@ -174,6 +175,7 @@ class _Found:
     main_first: bool
     one_first: bool
     everybody: bool
+    taken: frozenset[str]
     gaining: frozenset[Place]
     proxies: bool | None
 
@@ -252,6 +254,7 @@ def _find(topology: Topology, seen: Mapping[Place, Observed], hosts: set[str], p
         main_first=topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed),
         one_first=main is not None and any(change.startswith(option_key("stream_writers")) for change in main.changed),
         everybody=everybody,
+        taken=frozenset(duty for entry in alive if entry.name != MAIN for duty in entry.duties),
         gaining=frozenset(
             _place(process)
             for process in stale
@@ -314,10 +317,16 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
         steps=tuple(_step("drain", process, "it restarts next", drain=True) for process in known),
     )
     yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.leaving))
-    heirs = [process for process in soon if found.leaving and any(map(held_alone, process.duties))]
+    heirs = [process for process in soon if any(map(held_alone, process.duties))]
     if found.one_first and heirs and not found.main_first:
-        # They are missed most, so main waits: the first of them clears the way as well.
+        # They are missed most. Main waits, unless it gives up what they get: the first of them clears the way as well.
         soon = [process for process in soon if process not in heirs]
+        if any(held_alone(duty) and duty not in found.taken for process in heirs for duty in process.duties):
+            heirs, main = [*main, *heirs], []
+            if not found.reshared and not any(_SENDER in process.duties for process in workers):
+                # Nobody is left who sends by an old list.
+                heirs += [process for process in late if _PERSISTER in process.duties]
+                late = [process for process in late if process not in heirs]
         yield Wave(steps=(_up(heirs[0], found),))
         yield Wave(steps=tuple(_up(process, found) for process in heirs[1:]))
         yield Wave(

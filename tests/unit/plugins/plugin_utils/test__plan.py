@@ -157,8 +157,9 @@ class Fleet:
     def check_sets(self) -> None:
         """No two processes share rooms, destinations or users by different lists, or hold what is for one."""
         for duty in DUTIES:
-            then = {worker.name for worker in self.before.with_duty(duty)}
-            now = {worker.name for worker in self.after.with_duty(duty)}
+            # What no worker has, main has.
+            then = {worker.name for worker in self.before.with_duty(duty)} or {"main"}
+            now = {worker.name for worker in self.after.with_duty(duty)} or {"main"}
             if then == now:
                 continue
             by_the_old = then & set(self.old)
@@ -293,6 +294,16 @@ def test_a_singleton_writer_moves_with_its_route_in_one_step() -> None:
     # The first to start deletes the old writer's position; of two that try it together, one would fail.
     first = next(wave for wave in found.waves if any(step.action in ("start", "restart") for step in wave.steps))
     assert [step.name for step in first.steps] == ["synapse1-writers-1"]
+
+
+def test_main_restarts_before_a_worker_gets_what_it_gives_up() -> None:
+    before = fleet({"writers": {"count": 1, "duties": ["presence"]}})
+    after = fleet({"typing": None, "writers": {"count": 1, "duties": ["presence", "typing", "receipts"]}})
+    assert order(plan(before, after), "typing-1", "main", "writers-1") == [
+        "retire typing-1",
+        "restart main",
+        "restart writers-1",
+    ]
 
 
 def test_a_running_worker_that_gets_a_stream_restarts_before_its_route_comes() -> None:
@@ -434,8 +445,8 @@ def test_a_monolith_gets_workers_and_goes_back() -> None:
     there, back = plan(monolith, RUNNING), plan(RUNNING, monolith)
     assert order(there, "main", "sync-1", "events-1", "pusher-1") == [
         "restart main",
-        "start sync-1",
         "start events-1",
+        "start sync-1",
         "start pusher-1",
     ]
     told = order(back, "main", "sync-1", "events-1", "typing-1", "pusher-1", "background-1", "federation_sender-1")
