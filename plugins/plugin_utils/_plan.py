@@ -318,7 +318,7 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
     )
     yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.leaving))
     heirs = [process for process in soon if any(map(held_alone, process.duties))]
-    if found.one_first and heirs and not found.main_first:
+    if found.one_first and heirs and not (found.main_first or found.everybody):
         # They are missed most. Main waits, unless it gives up what they get: the first of them clears the way as well.
         soon = [process for process in soon if process not in heirs]
         if any(held_alone(duty) and duty not in found.taken for process in heirs for duty in process.duties):

@@ -296,6 +296,14 @@ def test_a_singleton_writer_moves_with_its_route_in_one_step() -> None:
     assert [step.name for step in first.steps] == ["synapse1-writers-1"]
 
 
+def test_a_stream_that_moves_with_a_shared_secret_waits_for_main() -> None:
+    after = fleet({"typing": None, "writers": {"count": 1, "duties": ["typing"]}}, synapse_transport="tcp")
+    found = plan(fleet(synapse_transport="unix"), after)
+    told = order(found, *everything(RUNNING), *everything(after))
+    first = next(index for index, entry in enumerate(told) if entry.startswith(("start", "restart")))
+    assert told[first] == "restart main"
+
+
 def test_main_restarts_before_a_worker_gets_what_it_gives_up() -> None:
     before = fleet({"writers": {"count": 1, "duties": ["presence"]}})
     after = fleet({"typing": None, "writers": {"count": 1, "duties": ["presence", "typing", "receipts"]}})
