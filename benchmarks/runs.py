@@ -192,7 +192,7 @@ def adding(options: argparse.Namespace) -> str:
                 loaded = float(fleet.shell("date -r /run/matrix-synapse-nginx.loaded +%s.%N"))
                 found.append((loaded - started, seconds))
             serves, ends = (median(values) for values in zip(*found, strict=True))
-            rows.append((f"`site.yml {' '.join(tags)}`".replace(" `", "`"), f"{serves:.1f}", f"{ends:.1f}"))
+            rows.append((f"`{' '.join(('site.yml', *tags))}`", f"{serves:.1f}", f"{ends:.1f}"))
     return table(("run", "until it serves, s", "until the run has ended, s"), rows)
 
 

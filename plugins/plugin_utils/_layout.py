@@ -27,6 +27,7 @@ UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
 WORKER_UNIT = "matrix-synapse-worker@.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
+# Drafts: nginx-config tests them in a copy of /etc/nginx, and only then puts them into their places.
 NGINX_DRAFT_DIR = "/etc/nginx/matrix-synapse"
 NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
 RUN_DIR = "/run/matrix-synapse"

@@ -113,7 +113,7 @@ class Wave:
     Attributes:
         proxy: what nginx does first: ``hold`` (send nothing to ``held``, all else as it is), ``apply`` (the new
             configuration, with nothing for ``held``), or None.
-        held: processes that get no requests.
+        held: processes that get no requests, but those that nobody else could serve.
         steps: then these.
     """
 
@@ -504,7 +504,7 @@ def _effects(topology: Topology, found: _Found) -> Iterator[str]:
     if MAIN in restarted:
         yield "What only the main process serves is away for some seconds."
     duties = {duty for entry in found.halted for duty in entry.duties}
-    if "events" in duties or any("events" in process.duties for process in found.stale):
+    if _PERSISTER in duties or any(_PERSISTER in process.duties for process in found.stale):
         yield "Sending waits for some seconds; what was acknowledged stays."
     if "federation_sender" in duties:
         yield "Other servers get messages some seconds later."
