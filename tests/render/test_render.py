@@ -339,6 +339,15 @@ def test_the_debian_of_the_hosts_is_said_by_a_variable(render: Render, example: 
             "generic_workers.sync.count on host synapse1 is -1: a pool has 0 to 40 workers on one host.",
         ),
         ({"render_to": "out", "nginx_tls_certificate": ""}, "nginx_tls_certificate on host synapse1 not set"),
+        (
+            {"render_to": "out", "watchdog_checks": 0},
+            "watchdog_checks on host synapse1 is 0: the watchdog counts in whole",
+        ),
+        # From the command line, a number is a text.
+        (
+            {"render_to": "out", "watchdog_grace": "0"},
+            "watchdog_grace on host synapse1 is 0: the watchdog counts in whole",
+        ),
         ({"render_to": "out", "render_debian_version": "11"}, "value of render_debian_version must be one of: 12, 13"),
     ],
 )
