@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Report, RunningLoad
+from benchmarks.load import Outcome, Report, RunningLoad
 from benchmarks.load.fleet import LET_IN, load_on
 from tools.docs_tables import table
 from tools.inventory import load_topology
@@ -34,6 +34,7 @@ SETTLE_SECONDS = 3.0
 """How long nothing must fail until a fleet counts as healed."""
 
 _CLOCK_STEP = 1e-6
+_LOOK_SECONDS = 0.05
 
 _MARKED = re.compile(r"(<!-- figures: written by benchmarks/chaos.py -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _SECRET = "/etc/matrix-synapse/secrets/redis_password"  # noqa: S105  its place
@@ -91,15 +92,17 @@ class Attempt:
 
     Attributes:
         name: of the trial.
+        since: when the oldest request began that ran when something was broken.
         began: when it was broken.
         whole: when all processes were back, and since when no request has failed.
-        ended: a moment later.
+        until: a moment later, when every request that had begun before has ended.
     """
 
     name: str
+    since: float
     began: float
     whole: float
-    ended: float
+    until: float
 
 
 @dataclass(frozen=True)
@@ -109,15 +112,13 @@ class Figures:
     Attributes:
         name: of the trial.
         seconds: until all processes were back, and the last request that failed had ended.
-        report: the requests that began from the failure to a moment after the fleet was whole again.
-        late: failures that began after the fleet was whole, and were known only later.
+        report: the requests that ran when something was broken, and those after them until the fleet had healed.
         lost: acknowledged messages of that time that are gone.
     """
 
     name: str
     seconds: float
     report: Report
-    late: int
     lost: int
 
 
@@ -183,26 +184,29 @@ class Chaos:
         Raises:
             NotHealedError: it has not.
         """
-        began = time.monotonic()
+        since, began = self.load.running_since(), time.monotonic()
         trial.breaks()
         if trial.mends is not None:
             time.sleep(trial.cut)
             trial.mends()
         self.wait(trial.patience)
-        whole = self._quiet_since(time.monotonic(), began + trial.patience)
-        self.attempts.append(Attempt(trial.name, began, whole, time.monotonic()))
+        whole, until = self._quiet(time.monotonic(), began + trial.patience)
+        self.attempts.append(Attempt(trial.name, since, began, whole, until))
 
-    def _quiet_since(self, moment: float, deadline: float) -> float:
-        """Waits until no request has failed for a while, and returns since when."""
+    def _quiet(self, moment: float, deadline: float) -> tuple[float, float]:
+        """Waits until no request has failed for a while; returns since when, and until when all have ended well."""
         while True:
             time.sleep(SETTLE_SECONDS)
-            report = self.load.report(moment)
-            bad = [*report.failed, *report.refused]
+            until = time.monotonic()
+            # What runs may still fail; what comes next may break it, and would be blamed on this trial.
+            while self.load.running_since() < until:
+                time.sleep(_LOOK_SECONDS)
+            bad = _bad(self.load.report(moment, until))
             if not bad:
-                return moment
+                return moment, until
             if time.monotonic() > deadline:
-                raise NotHealedError(f"all processes run, but requests fail: {report.reasons()}")
-            # What began later may still fail, or not.
+                reasons = self.load.report(moment, until).reasons()
+                raise NotHealedError(f"all processes run, but requests fail: {reasons}")
             moment = max(outcome.started for outcome in bad) + _CLOCK_STEP
 
     def figures(self) -> list[Figures]:
@@ -210,16 +214,26 @@ class Chaos:
         return [self._figures(attempt) for attempt in self.attempts]
 
     def _figures(self, attempt: Attempt) -> Figures:
-        report = self.load.report(attempt.began, attempt.ended)
-        bad = [*report.failed, *report.refused]
+        report = self.load.report(attempt.since, attempt.until)
         lost = self.load.verification.missing
         return Figures(
             name=attempt.name,
-            seconds=max([attempt.whole, *(outcome.ended for outcome in bad)]) - attempt.began,
+            seconds=max([attempt.whole, *(outcome.ended for outcome in _bad(report))]) - attempt.began,
             report=report,
-            late=sum(outcome.started > attempt.whole for outcome in bad),
-            lost=sum(attempt.began <= message.started < attempt.ended for message in lost),
+            lost=sum(attempt.since <= message.started < attempt.until for message in lost),
         )
+
+    def unexplained(self) -> list[Outcome]:
+        """Returns the failures outside all trials, when nothing was broken."""
+        return [
+            outcome
+            for outcome in _bad(self.load.report())
+            if not any(attempt.since <= outcome.started < attempt.until for attempt in self.attempts)
+        ]
+
+
+def _bad(report: Report) -> list[Outcome]:
+    return [*report.failed, *report.refused]
 
 
 HEADS = (
@@ -240,7 +254,7 @@ def row(figures: Figures) -> tuple[str, ...]:
         figures.name,
         f"{figures.seconds:.1f}",
         str(len(report.outcomes)),
-        str(len(report.failed) + len(report.refused)),
+        str(len(_bad(report))),
         ", ".join(sorted(report.failed_kinds)) or "none",
         f"{max(report.deliveries, default=0.0):.1f}",
         str(figures.lost),
@@ -266,6 +280,18 @@ def _kill(fleet: Fleet, host: str, unit: str) -> Callable[[], object]:
     # It has ended when systemd has noticed.
     script = f"systemctl kill --signal=KILL {unit}; until ! systemctl -q is-active {unit}; do sleep 0.05; done"
     return lambda: fleet.shell(script, host=host)
+
+
+def redis_gone(chaos: Chaos, seconds: float) -> Trial:
+    """Returns a Redis that is stopped for some time."""
+    shell, host = chaos.fleet.shell, chaos.topology.redis_host
+    return Trial(
+        f"Redis gone for {seconds:.0f} s",
+        lambda: shell("systemctl stop redis-server", host=host),
+        90,
+        lambda: shell("systemctl start redis-server", host=host),
+        seconds,
+    )
 
 
 def restarts(chaos: Chaos) -> list[Trial]:
@@ -393,7 +419,7 @@ def main() -> None:
     options = parser.parse_args()
     figures: list[Figures] = []
     with deployed("single_host", "chaos-bench", network(10)) as one:
-        for trial in (*kills(one), *restarts(one), deaf(one)):
+        for trial in (*kills(one), *restarts(one), deaf(one), redis_gone(one, 25)):
             print(f"{trial.name} …", file=sys.stderr, flush=True)
             one.attempt(trial)
     figures += one.figures()

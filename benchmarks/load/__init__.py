@@ -35,7 +35,7 @@ from .report import Message, Outcome, Report, Verification
 from .transport import Edge, Transport
 from .user import CLIENT, User, encoded, new_password
 
-__all__ = ["Load", "Report", "RunningLoad", "Verification", "load_running"]
+__all__ = ["Load", "Outcome", "Report", "RunningLoad", "Verification", "load_running"]
 
 ROOM_MEMBERS = 3
 FINISH_SECONDS = 40.0
@@ -135,6 +135,11 @@ class Load:
     def pace(self, rate: float) -> None:
         """Sets the actions in a second of all users together, from now on."""
         self._rate = rate
+
+    def running_since(self) -> float:
+        """Returns when the oldest running request began, in seconds of the monotonic clock; now if none runs."""
+        now = time.monotonic()
+        return min((began for user in self._users for began in tuple(user.running)), default=now)
 
     def report(self, since: float | None = None, until: float | None = None) -> Report:
         """Returns the requests that began in a time, by default from the beginning to the end or until now.
@@ -278,6 +283,10 @@ class RunningLoad:
         self._end.set()
         self._thread.join()
         self._raise()
+
+    def running_since(self) -> float:
+        """Returns when the oldest running request began; see ``Load.running_since``."""
+        return self.load.running_since()
 
     def report(self, since: float | None = None, until: float | None = None) -> Report:
         """Returns the requests of a time; see ``Load.report``."""

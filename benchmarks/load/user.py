@@ -55,6 +55,7 @@ class User:
         arrivals: when a message was in one of its syncs, by event.
         repeated: events that were in two of its syncs.
         skipped: rooms of which a sync left something out (``limited``).
+        running: when each of its requests that have not ended began, in seconds of the monotonic clock.
     """
 
     name: str
@@ -68,6 +69,7 @@ class User:
     arrivals: dict[str, float] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
+    running: list[float] = field(default_factory=list)
     user_id: str = ""
     _token: str = field(default="", repr=False)
     _since: str = ""
@@ -93,6 +95,7 @@ class User:
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         started = time.monotonic()
         status, reason, answer = 0, "", None
+        self.running.append(started)
         try:
             whole = await self.transport.request(method, target, headers=headers, body=content, timeout=timeout)
             status = whole.status
@@ -102,7 +105,12 @@ class User:
                 reason = f"{status} {_errcode(whole.body)}".strip()
         except RequestError as error:
             reason = str(error)
+        except BaseException:
+            self.running.remove(started)
+            raise
+        # In this order: what does not run any more has an outcome.
         self.outcomes.append(Outcome(kind, started, time.monotonic() - started, status, reason))
+        self.running.remove(started)
         return answer
 
     async def need(self, kind: str, method: str, target: str, body: object = None, **options: Any) -> dict[str, Any]:

@@ -18,5 +18,5 @@ def test_nothing_was_lost(several: Chaos) -> None:
     print(told(figures))
     assert several.load.report().moves > 0, "no client has gone to the other edge"
     assert [entry.name for entry in figures if entry.lost] == []
-    assert [entry.name for entry in figures if entry.late] == []
+    assert several.unexplained() == []
     assert not several.load.verification.problems, several.load.verification.problems
