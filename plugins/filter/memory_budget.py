@@ -39,7 +39,7 @@ options:
 EXAMPLES = r"""
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.memory_budget(inventory_hostname, ansible_facts['memtotal_mb']) }}"
+    msg: "{{ topology_json | baremetal.synapse.memory_budget(inventory_hostname, topology_host.memtotal_mb) }}"
 """
 
 RETURN = r"""

@@ -46,7 +46,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: >-
       {{ topology_json | baremetal.synapse.postgres_settings(
-           memory_mib=ansible_facts['memtotal_mb'], cpus=ansible_facts['processor_vcpus']) }}
+           memory_mib=topology_host.memtotal_mb, cpus=topology_host.processor_vcpus) }}
 """
 
 RETURN = r"""

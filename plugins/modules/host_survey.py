@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what the roles need to know of a host, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_survey
+short_description: Tell what the roles need to know of a host
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Looks at the operating system, the machine, the packages, the account of Synapse and the clusters of PostgreSQL, and
+    changes nothing.
+  - One call instead of one for each question, because a call costs a run on a host that needs nothing more time than
+    most answers do.
+options:
+  user:
+    description: The account to look for.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: There is no difference to show.
+    support: none
+  platform:
+    description: The platforms that it is made for. On others it tells the names of the system alone.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Host | Look at the host
+  baremetal.synapse.host_survey:
+    user: matrix-synapse
+  register: topology_host
+"""
+
+RETURN = r"""
+distribution:
+  description: The name of the operating system.
+  returned: success
+  type: str
+  sample: Debian
+distribution_major_version:
+  description: The first number of its version; empty if it has none.
+  returned: success
+  type: str
+  sample: "13"
+architecture:
+  description: What the kernel calls the machine.
+  returned: success
+  type: str
+  sample: x86_64
+python_version:
+  description: The Python that Ansible uses on the host.
+  returned: success
+  type: str
+  sample: 3.13.5
+memtotal_mb:
+  description: The memory in MiB.
+  returned: success
+  type: int
+processor_vcpus:
+  description: The processors that a process may use.
+  returned: success
+  type: int
+packages:
+  description:
+    - The names of the packages that are installed for their own sake. Those that apt would remove with the package that
+      needs them are not among them.
+  returned: success
+  type: list
+  elements: str
+account:
+  description: The account O(user), null if there is none.
+  returned: success
+  type: dict
+  contains:
+    group:
+      description: Its first group.
+      type: str
+    home:
+      description: Its home directory.
+      type: str
+    shell:
+      description: Its shell.
+      type: str
+postgres_clusters:
+  description: The clusters of PostgreSQL.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    version:
+      description: The release series of PostgreSQL.
+      type: str
+      sample: "17"
+    name:
+      description: The name of the cluster.
+      type: str
+      sample: main
+    port:
+      description: The port on which it listens, or will once it runs.
+      type: int
+    running:
+      description: Whether it runs.
+      type: bool
+"""
+
+import grp
+import os
+import platform
+import pwd
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
+
+_MEMORY = Path("/proc/meminfo")
+_STATES = Path("/var/lib/apt/extended_states")
+_FORMAT = "${Package} ${db:Status-Status}\n"
+_PID_FILE_PORT = 3
+"""The line of postmaster.pid, counted from 0, that has the port (PostgreSQL, src/include/utils/pidfile.h)."""
+
+
+def memory_mib(text: str) -> int:
+    """Returns the memory of the machine, from /proc/meminfo."""
+    lines = dict(line.split(":", 1) for line in text.splitlines())
+    return int(lines["MemTotal"].split()[0]) // 1024
+
+
+def account(user: str) -> dict[str, str] | None:
+    """Returns what is to be told of an account."""
+    try:
+        entry = pwd.getpwnam(user)
+        group = grp.getgrgid(entry.pw_gid).gr_name
+    except KeyError:
+        return None
+    return {"group": group, "home": entry.pw_dir, "shell": entry.pw_shell}
+
+
+def installed(answer: str, states: str) -> list[str]:
+    """Returns the names of the packages that are installed for their own sake.
+
+    Args:
+        answer: lines ``NAME STATUS`` of dpkg-query.
+        states: apt's file extended_states: a paragraph for each package that was installed because of another one.
+    """
+    pairs = (line.split() for line in answer.splitlines())
+    automatic = {
+        lines["Package"]
+        for paragraph in states.split("\n\n")
+        if (lines := dict(line.split(": ", 1) for line in paragraph.strip().splitlines())).get("Auto-Installed") == "1"
+    }
+    return sorted({name for name, status in pairs if status == "installed"} - automatic)
+
+
+def clusters(answer: str) -> list[dict[str, Any]]:
+    """Returns the clusters of PostgreSQL, from the lines of pg_lsclusters."""
+    found = []
+    for line in answer.splitlines():
+        version, name, port, status, _, data = line.split()[:6]
+        running = status.split(",")[0] == "online"
+        found.append({"version": version, "name": name, "port": _port_now(data, int(port)), "running": running})
+    return found
+
+
+def _port_now(data: str, configured: int) -> int:
+    # A changed port is in force only after the restart.
+    try:
+        return int(Path(data, "postmaster.pid").read_text(encoding="utf-8").splitlines()[_PID_FILE_PORT])
+    except (OSError, IndexError, ValueError):
+        return configured
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={"user": {"type": "str", "required": True}}, supports_check_mode=True)
+
+    def known(path: Path) -> str:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def told(program: str, *arguments: str) -> str:
+        path = module.get_bin_path(program)
+        return str(module.run_command([path, *arguments], check_rc=True)[1]) if path else ""
+
+    module.exit_json(
+        changed=False,
+        distribution=get_distribution(),
+        distribution_major_version=(get_distribution_version() or "").split(".")[0],
+        architecture=platform.machine(),
+        python_version=platform.python_version(),
+        memtotal_mb=memory_mib(known(_MEMORY)),
+        processor_vcpus=len(os.sched_getaffinity(0)),
+        packages=installed(told("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
+        account=account(module.params["user"]),
+        postgres_clusters=clusters(told("pg_lsclusters", "--no-header")),
+    )
+
+
+if __name__ == "__main__":
+    main()
