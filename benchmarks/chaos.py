@@ -233,7 +233,7 @@ class Chaos:
 
 
 def _bad(report: Report) -> list[Outcome]:
-    return [*report.failed, *report.refused]
+    return [outcome for outcome in report.outcomes if outcome.bad]
 
 
 HEADS = (

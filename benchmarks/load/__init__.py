@@ -12,7 +12,7 @@ The server has to let the load in: open registration without verification, or it
 the admin API for this address; and rate limits (``rc_*``) above its pace. What counts as a failure of the server is an
 answer with a status of 500 or more, one that is cut off, does not come in time, or comes not at all; see ``transport``
 for how connections end. Nothing that was sent is sent again, so a message is acknowledged if its one request was
-answered with an event ID.
+answered with an event ID; whoever failed does the same once more, with another message, file or login.
 """
 
 from __future__ import annotations

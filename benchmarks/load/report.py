@@ -46,6 +46,11 @@ class Outcome:
         """Tells whether the server refused what it has to accept. A rate limit is neither a failure nor a refusal."""
         return 400 <= self.status < 500 and self.status != LIMITED
 
+    @property
+    def bad(self) -> bool:
+        """Tells whether the user did not get what it asked for, and not because of a rate limit."""
+        return self.failed or self.refused
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -81,19 +86,18 @@ class Kind:
 
     @property
     def gap(self) -> float:
-        """The longest time from the last success before a failure to the first one after it; infinite if none came.
+        """The longest time from the start of a failure to the end of the first success after it; infinite if none came.
 
-        Between two successes lies at least the time between two requests of the kind, so it is an upper bound.
+        Who fails tries again at once, so the end is exact. Before the first failure nobody asked: between two logins
+        lie seconds, and to count them would measure the load instead of the fleet.
         """
-        longest, before, failing = 0.0, self.outcomes[0].started, False
+        longest, began = 0.0, math.inf
         for outcome in self.outcomes:
-            if outcome.failed:
-                failing = True
-                continue
-            if failing:
-                longest = max(longest, outcome.ended - before)
-            before, failing = outcome.ended, False
-        return math.inf if failing else longest
+            if outcome.bad:
+                began = min(began, outcome.started)
+            else:
+                longest, began = max(longest, outcome.ended - began), math.inf
+        return math.inf if began < math.inf else longest
 
 
 @dataclass(frozen=True)

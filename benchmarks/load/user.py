@@ -73,6 +73,8 @@ class User:
     user_id: str = ""
     _token: str = field(default="", repr=False)
     _since: str = ""
+    _failures: int = 0
+    _again: Callable[[User, random.Random], Awaitable[None]] | None = None
     _last_seen: dict[str, str] = field(default_factory=dict)
     _media: list[str] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
@@ -108,9 +110,12 @@ class User:
         except BaseException:
             self.running.remove(started)
             raise
+        outcome = Outcome(kind, started, time.monotonic() - started, status, reason)
         # In this order: what does not run any more has an outcome.
-        self.outcomes.append(Outcome(kind, started, time.monotonic() - started, status, reason))
+        self.outcomes.append(outcome)
         self.running.remove(started)
+        if outcome.bad and kind != "sync":
+            self._failures += 1
         return answer
 
     async def need(self, kind: str, method: str, target: str, body: object = None, **options: Any) -> dict[str, Any]:
@@ -172,10 +177,13 @@ class User:
             await asyncio.sleep(SYNC_PAUSE_SECONDS if answered else 1.0)
 
     async def act(self, choice: random.Random) -> None:
-        """Does one thing, by the shares of ``ACTIONS``."""
-        actions, shares = zip(*ACTIONS, strict=True)
-        (action,) = choice.choices(actions, shares)
+        """Does one thing, by the shares of ``ACTIONS``; after a failure the same as before, with a new request."""
+        action, failures = self._again, self._failures
+        if action is None:
+            actions, shares = zip(*ACTIONS, strict=True)
+            (action,) = choice.choices(actions, shares)
         await action(self, choice)
+        self._again = action if self._failures > failures else None
 
     async def send(self, choice: random.Random) -> None:
         """Sends a message, and notes it if it was acknowledged."""

@@ -317,9 +317,9 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
         steps=tuple(_step("drain", process, "it restarts next", drain=True) for process in known),
     )
     yield Wave(steps=tuple(_halt(topology, entry, found) for entry in found.leaving))
-    heirs = [process for process in soon if any(map(held_alone, process.duties))]
+    heirs = [process for process in soon if any(map(_missed, process.duties))]
     if found.one_first and heirs and not (found.main_first or found.everybody):
-        # They are missed most. Main waits, unless it gives up what they get: the first of them clears the way as well.
+        # Main waits, unless it gives up what they get: the first of them clears the way as well.
         soon = [process for process in soon if process not in heirs]
         if any(held_alone(duty) and duty not in found.taken for process in heirs for duty in process.duties):
             heirs, main = [*main, *heirs], []
@@ -365,6 +365,11 @@ def _around_main(topology: Topology, found: _Found) -> Iterator[Wave]:
             held=held,
             steps=tuple(_up(process, found, drain=process.name in held) for process in half),
         )
+
+
+def _missed(duty: str) -> bool:
+    """Tells whether requests fail while nobody has a duty that only one may have."""
+    return held_alone(duty) and (DUTIES[duty].stream is not None or DUTIES[duty].exclusive)
 
 
 def _waits_in_vain(process: Process, found: _Found) -> bool:

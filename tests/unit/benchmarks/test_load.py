@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,8 @@ import pytest
 
 from benchmarks.load import Load
 from benchmarks.load.report import Kind, Message, Outcome, Report, Verification
-from benchmarks.load.transport import Edge, RequestError, Transport
+from benchmarks.load.transport import Answer, Edge, RequestError, Transport
+from benchmarks.load.user import User
 
 NAME = "load.test"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -170,13 +172,43 @@ def test_a_client_goes_to_another_edge_and_stays_there(certificate: tuple[Path, 
     asyncio.run(run())
 
 
+SEED = 233
+"""It chooses members, state, messages and keys first, which need nothing of an answer."""
+
+
+class Refusing:
+    """A transport that answers with these statuses, one after another."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+
+    async def request(self, *_: object, **__: object) -> Answer:
+        return Answer(self.statuses.pop(0), b"{}")
+
+
+def test_who_fails_does_the_same_again_until_it_works() -> None:
+    async def run() -> list[str]:
+        done: list[Outcome] = []
+        transport = Refusing(502, 500, *[200] * 20)
+        user = User("a", "secret", transport, done, 1.0, {}, ["!r"], ["@b"])  # type: ignore[arg-type]
+        choice = random.Random(SEED)  # noqa: S311  no secret comes from it
+        for _ in range(5):
+            await user.act(choice)
+        assert user.running == []
+        return [outcome.kind for outcome in done]
+
+    kinds = asyncio.run(run())
+    assert kinds[0] == kinds[1] == kinds[2]
+    assert len(set(kinds[2:])) > 2
+
+
 def outcomes(*ended: tuple[float, int]) -> list[Outcome]:
     """Returns outcomes of one kind, each a second long, by the moment of their end and their status."""
     return [Outcome("send", moment - 1, 1.0, status) for moment, status in ended]
 
 
-def test_a_gap_lasts_from_the_last_success_before_a_failure_to_the_first_one_after_it() -> None:
-    kind = Kind("send", outcomes((1, 200), (2, 502), (3, 0), (7, 200), (30, 200), (31, 500), (33, 200)))
+def test_a_gap_lasts_from_the_start_of_a_failure_to_the_end_of_the_first_success_after_it() -> None:
+    kind = Kind("send", outcomes((1, 200), (2, 404), (3, 502), (4, 0), (7, 200), (30, 200), (31, 500), (33, 200)))
     assert kind.gap == 6
     assert len(kind.failed) == 3
 
