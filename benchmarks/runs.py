@@ -11,6 +11,7 @@ Usage: ``.venv/bin/python -m benchmarks.runs [workers|hosts|adding|rendering …
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -63,6 +64,17 @@ class Cost:
 
     seconds: float
     executed: int
+
+
+@dataclass(frozen=True)
+class LocalCost(Cost):
+    """What a run costs that contacts no host.
+
+    Attributes:
+        cpu: the seconds of CPU time, of all its processes.
+    """
+
+    cpu: float
 
 
 def pools(workers: int) -> dict[str, Any]:
@@ -204,22 +216,27 @@ def rendering(options: argparse.Namespace) -> str:
         wanted = inventory({**groups, "generic_workers": tuple(f"h{number}" for number in range(1, hosts + 1))})
         wanted["all"]["vars"] |= {"synapse_cp_max": 2, "generic_workers": pools(workers // hosts)}
         computed = median(_computed(wanted) for _ in range(options.rounds))
-        costs = [_rendered(wanted) for _ in range(options.rounds)]
-        seconds, cpu = (median(values) for values in zip(*costs, strict=True))
+        costs, floors = [], []
+        for _ in range(options.rounds):
+            costs.append(_rendered(wanted))
+            floors.append(_nothing(wanted, costs[-1].executed // hosts))
+        cost, floor = (min(found, key=lambda one: one.cpu) for found in (costs, floors))
         rows.append(
             (
                 str(hosts),
                 str(workers),
                 f"{computed:.2f}",
                 f"{1000 * computed / workers:.1f}",
-                f"{seconds:.1f}",
-                f"{cpu:.1f}",
-                f"{1000 * cpu / workers:.0f}",
+                f"{cost.seconds:.1f}",
+                f"{cost.cpu:.1f}",
+                f"{1000 * cost.cpu / workers:.0f}",
+                str(cost.executed),
+                f"{cost.cpu / floor.cpu:.2f}",
             )
         )
         say(f"rendered {hosts} hosts")
     heads = ("computing alone, s", "ms for a worker", "`render.yml`, s", "CPU-s", "ms of CPU for a worker")
-    return table(("hosts", "workers", *heads), rows)
+    return table(("hosts", "workers", *heads, "tasks", "CPU against as many empty tasks"), rows)
 
 
 def _computed(wanted: Mapping[str, Any]) -> float:
@@ -237,26 +254,36 @@ def _computed(wanted: Mapping[str, Any]) -> float:
     return time.monotonic() - started
 
 
-def _rendered(wanted: Mapping[str, Any]) -> tuple[float, float]:
-    """Returns the seconds and the CPU seconds of a run of render.yml into an empty directory."""
+def _rendered(wanted: Mapping[str, Any]) -> LocalCost:
+    """Returns what a run of render.yml into an empty directory costs."""
     with tempfile.TemporaryDirectory() as folder:
         hosts = written(Path(folder), wanted)
-        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        ended = subprocess.run(
-            [
-                *(ROOT / ".venv/bin/ansible-playbook", f"--inventory={hosts}", ROOT / "playbooks/render.yml"),
-                f"--extra-vars=render_to={folder}/out",
-            ],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if ended.returncode != 0:
-            raise SystemExit(f"rendering failed:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")
-        return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return _local(hosts, ROOT / "playbooks" / "render.yml", f"--extra-vars=render_to={folder}/out")
+
+
+def _nothing(wanted: Mapping[str, Any], tasks: int) -> LocalCost:
+    """Returns what a run costs that executes so many tasks on each host, which do nothing: the floor of Ansible."""
+    with tempfile.TemporaryDirectory() as folder:
+        hosts, playbook = written(Path(folder), wanted), Path(folder, "nothing.yml")
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": ""}}] * tasks}
+        playbook.write_text(json.dumps([play]))
+        return _local(hosts, playbook)
+
+
+def _local(inventory_path: Path, playbook: Path, *arguments: str) -> LocalCost:
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    ended = subprocess.run(
+        [ROOT / ".venv" / "bin" / "ansible-playbook", f"--inventory={inventory_path}", playbook, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = done(Run(ended.returncode, ended.stdout + ended.stderr, seconds), playbook.name, changes=True)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return LocalCost(seconds=seconds, executed=run.executed, cpu=cpu)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
