@@ -17,7 +17,9 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Mapping, Sequence
 
 INPUTS_FILE = "fingerprint.json"
@@ -30,11 +32,13 @@ def digest(content: str | bytes) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def option_digests(text: str, nested: Sequence[str] = ()) -> dict[str, str]:
+@lru_cache(maxsize=8)
+def option_digests(text: str, nested: tuple[str, ...] = ()) -> Mapping[str, str]:
     """Return the hash of each top-level option of a YAML file, by its name.
 
     It splits at the lines that begin an option, as YAML is written in blocks; whatever else the file holds counts to
     the option before it. So every change changes a hash, and only a name may be wrong in a file of another form.
+    All processes of a host have the same file, so what was found is remembered.
 
     Args:
         text: the file.
@@ -54,7 +58,7 @@ def option_digests(text: str, nested: Sequence[str] = ()) -> dict[str, str]:
             if found["indent"] == inner:
                 name = f"{option}.{found['key'].strip(chr(34) + chr(39))}"
         blocks.setdefault(name, []).append(line)
-    return {key: digest("\n".join(lines)) for key, lines in blocks.items()}
+    return MappingProxyType({key: digest("\n".join(lines)) for key, lines in blocks.items()})
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Instance:
                     found[parent] = digest(f"{parent}:")
         else:
             try:
-                found = option_digests(Path(path).read_text(encoding="utf-8"), self.nested)
+                found = dict(option_digests(Path(path).read_text(encoding="utf-8"), self.nested))
             except FileNotFoundError:
                 return {}
         return {key: value for key, value in found.items() if key.partition(".")[0] not in self.ignored}
