@@ -88,8 +88,8 @@ class Kind:
     def gap(self) -> float:
         """The longest time from the start of a failure to the end of the first success after it; infinite if none came.
 
-        Who fails tries again at once, so the end is exact. Before the first failure nobody asked: between two logins
-        lie seconds, and to count them would measure the load instead of the fleet.
+        Who fails tries again at its next turn, so the end is at most that later. Before the first failure nobody asked:
+        between two logins lie seconds, and to count them would measure the load instead of the fleet.
         """
         longest, began = 0.0, math.inf
         for outcome in self.outcomes:

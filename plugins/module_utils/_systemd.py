@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -23,9 +23,6 @@ SOURCES = (
     Path("/usr/lib/systemd/system"),
 )
 """Where systemd finds units and their drop-ins (systemd.unit(5)), but for those that generators write."""
-
-# What the clock of a file system may be behind.
-_CLOCK_SECONDS = 0.05
 # What a failed start shows of the journal: enough for the cause, of so many units that it can be read.
 JOURNAL_LINES = 15
 JOURNAL_UNITS = 3
@@ -55,21 +52,28 @@ def parse_show(output: str) -> dict[str, UnitState]:
 
 
 def newest_change(directories: Sequence[Path]) -> float:
-    """When a unit or a drop-in last changed, came or went, in seconds since the epoch."""
-    newest = 0.0
-    for directory in directories:
-        if not directory.is_dir():
-            continue
-        newest = max(newest, directory.stat().st_mtime)
-        for entry in os.scandir(directory):
-            # What a target wants is no part of a unit.
-            if entry.name.endswith((".wants", ".requires")):
-                continue
-            paths = [Path(entry.path)]
+    """When a unit or a drop-in last changed, came or went, in seconds since the epoch; infinite if one just goes."""
+    try:
+        return max((_changed(path) for directory in directories for path in _parts(directory)), default=0.0)
+    except FileNotFoundError:
+        return math.inf
+
+
+def _parts(directory: Path) -> Iterator[Path]:
+    if not directory.is_dir():
+        return
+    yield directory
+    for entry in os.scandir(directory):
+        # What a target wants is no part of a unit.
+        if not entry.name.endswith((".wants", ".requires")):
+            yield Path(entry.path)
             if entry.is_dir():
-                paths += Path(entry.path).iterdir()
-            newest = max([newest, *(path.stat().st_mtime for path in paths if path.exists())])
-    return newest
+                yield from Path(entry.path).iterdir()
+
+
+def _changed(path: Path) -> float:
+    # A link counts, and the file to which it leads: not /dev/null, where a masked unit leads.
+    return max(path.lstat().st_mtime, path.stat().st_mtime if path.is_file() else 0.0)
 
 
 class Systemd:
@@ -95,11 +99,14 @@ class Systemd:
         """
         if not units:
             return set()
-        read = int(self._read("show", "--property=UnitsLoadTimestampMonotonic", "--value")) / 1_000_000
-        if newest_change(SOURCES) > time.time() - time.monotonic() + read - _CLOCK_SECONDS:
+        # A whole second, or nothing before the first reading after a boot.
+        read = self._read("show", "--timestamp=unix", "--property=UnitsLoadTimestamp", "--value").strip().lstrip("@")
+        if not read.isdigit() or newest_change(SOURCES) >= int(read):
             return set()
         listed = self._read("list-units", "--state=active", "--plain", "--full", "--no-legend").splitlines()
-        active = {line.split()[0] for line in listed if line.strip()}
+        rows = (line.split() for line in listed if line.strip())
+        # A unit that is masked runs on, too.
+        active = {unit for unit, load, *_ in rows if load == "loaded"}
         return active.intersection(units, (link.name for link in UNIT_DIR.glob("*.wants/*")))
 
     def matching(self, patterns: Sequence[str]) -> list[str]:

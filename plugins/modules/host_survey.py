@@ -27,7 +27,7 @@ attributes:
     description: There is no difference to show.
     support: none
   platform:
-    description: The platforms that it is made for. On others it tells the names of the system alone.
+    description: The platforms that it is made for. On another Linux it finds no packages and no clusters.
     support: full
     platforms: debian
 """
