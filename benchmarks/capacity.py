@@ -194,10 +194,11 @@ def passed(report: Report, rate: float, limit: float) -> bool:
         rate: the actions in a second that were asked for.
         limit: in seconds.
     """
-    actions = sum(outcome.kind != "sync" for outcome in report.outcomes) / report.seconds
+    actions, expected = sum(outcome.kind != "sync" for outcome in report.outcomes), rate * report.seconds
     return (
         not report.failed
-        and actions >= 0.8 * rate
+        # Users choose their moments by chance: in a short step of a slow load there are fewer now and then.
+        and actions >= 0.8 * expected - 2 * math.sqrt(expected)
         and late(report) <= limit
         and _percentile(report.deliveries) <= 2 * limit
     )
@@ -359,8 +360,12 @@ def main() -> None:
     found = [capacity(name, options) for name in options.fleets or names]
     print(result(found))
     if options.write:
-        CHART.write_text(chart(found))
-        write_measured("capacity", f"{result(found)}\n\n![requests a second by workers]({CHART.name})")
+        made = [one for one in found if one.name.isdigit()]
+        if len(made) > 1:
+            CHART.write_text(chart(made))
+            write_measured("capacity", f"{result(made)}\n\n![requests a second by workers]({CHART.name})")
+        if len(made) < len(found):
+            write_measured("examples", result(found))
 
 
 if __name__ == "__main__":
