@@ -301,7 +301,7 @@ def result(found: Sequence[Capacity]) -> str:
 
 def chart(found: Sequence[Capacity]) -> str:
     """Returns a chart of the fleets that are made for the mix: requests in a second by workers, as SVG."""
-    points = sorted((one.workers, one.requests) for one in found if one.name.isdigit())
+    points = sorted((one.workers, one.requests) for one in found)
     left, top, width, height = 56.0, 48.0, 520.0, 260.0
     most_workers, most = max(1, points[-1][0]), 1.1 * max(requests for _workers, requests in points)
     step = _round_step(most / 5)

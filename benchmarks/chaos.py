@@ -104,6 +104,10 @@ class Attempt:
     whole: float
     until: float
 
+    def covers(self, moment: float) -> bool:
+        """Tells whether what began then belongs to the trial."""
+        return self.since <= moment < self.until
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -201,13 +205,12 @@ class Chaos:
             # What runs may still fail; what comes next may break it, and would be blamed on this trial.
             while self.load.running_since() < until:
                 time.sleep(_LOOK_SECONDS)
-            bad = _bad(self.load.report(moment, until))
-            if not bad:
+            report = self.load.report(moment, until)
+            if not report.bad:
                 return moment, until
             if time.monotonic() > deadline:
-                reasons = self.load.report(moment, until).reasons()
-                raise NotHealedError(f"all processes run, but requests fail: {reasons}")
-            moment = max(outcome.started for outcome in bad) + _CLOCK_STEP
+                raise NotHealedError(f"all processes run, but requests fail: {report.reasons()}")
+            moment = max(outcome.started for outcome in report.bad) + _CLOCK_STEP
 
     def figures(self) -> list[Figures]:
         """Returns what the trials have cost. The load has to have stopped: only then all is known."""
@@ -218,22 +221,18 @@ class Chaos:
         lost = self.load.verification.missing
         return Figures(
             name=attempt.name,
-            seconds=max([attempt.whole, *(outcome.ended for outcome in _bad(report))]) - attempt.began,
+            seconds=max([attempt.whole, *(outcome.ended for outcome in report.bad)]) - attempt.began,
             report=report,
-            lost=sum(attempt.since <= message.started < attempt.until for message in lost),
+            lost=sum(attempt.covers(message.started) for message in lost),
         )
 
     def unexplained(self) -> list[Outcome]:
         """Returns the failures outside all trials, when nothing was broken."""
         return [
             outcome
-            for outcome in _bad(self.load.report())
-            if not any(attempt.since <= outcome.started < attempt.until for attempt in self.attempts)
+            for outcome in self.load.report().bad
+            if not any(attempt.covers(outcome.started) for attempt in self.attempts)
         ]
-
-
-def _bad(report: Report) -> list[Outcome]:
-    return [outcome for outcome in report.outcomes if outcome.bad]
 
 
 HEADS = (
@@ -254,7 +253,7 @@ def row(figures: Figures) -> tuple[str, ...]:
         figures.name,
         f"{figures.seconds:.1f}",
         str(len(report.outcomes)),
-        str(len(_bad(report))),
+        str(len(report.bad)),
         ", ".join(sorted(report.failed_kinds)) or "none",
         f"{max(report.deliveries, default=0.0):.1f}",
         str(figures.lost),

@@ -135,9 +135,14 @@ class Report:
         return [outcome for outcome in self.outcomes if outcome.refused]
 
     @property
+    def bad(self) -> list[Outcome]:
+        """The failures and refusals of all kinds."""
+        return [outcome for outcome in self.outcomes if outcome.bad]
+
+    @property
     def failed_kinds(self) -> set[str]:
         """The kinds with failures or refusals."""
-        return {outcome.kind for outcome in (*self.failed, *self.refused)}
+        return {outcome.kind for outcome in self.bad}
 
     @property
     def gap(self) -> float:
@@ -146,7 +151,7 @@ class Report:
 
     def apart_from(self, kinds: Collection[str]) -> list[Outcome]:
         """Returns the failures and refusals of all other kinds."""
-        return [outcome for outcome in (*self.failed, *self.refused) if outcome.kind not in kinds]
+        return [outcome for outcome in self.bad if outcome.kind not in kinds]
 
     def reasons(self) -> str:
         """Returns what was wrong, with its number, on one line."""

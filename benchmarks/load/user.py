@@ -96,27 +96,29 @@ class User:
             headers.append(("Authorization", f"Bearer {bearer}"))
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         started = time.monotonic()
-        status, reason, answer = 0, "", None
         self.running.append(started)
         try:
-            whole = await self.transport.request(method, target, headers=headers, body=content, timeout=timeout)
-            status = whole.status
-            if status < 400:
-                answer = whole.body
-            else:
-                reason = f"{status} {_errcode(whole.body)}".strip()
-        except RequestError as error:
-            reason = str(error)
-        except BaseException:
+            status, reason, answer = await self._exchange(
+                method, target, headers=headers, body=content, timeout=timeout
+            )
+            outcome = Outcome(kind, started, time.monotonic() - started, status, reason)
+            # In this order: what does not run any more has an outcome.
+            self.outcomes.append(outcome)
+        finally:
             self.running.remove(started)
-            raise
-        outcome = Outcome(kind, started, time.monotonic() - started, status, reason)
-        # In this order: what does not run any more has an outcome.
-        self.outcomes.append(outcome)
-        self.running.remove(started)
         if outcome.bad and kind != "sync":
             self._failures += 1
         return answer
+
+    async def _exchange(self, method: str, target: str, **options: Any) -> tuple[int, str, bytes | None]:
+        """Returns the status (0 without a whole answer), what was wrong, and the body of a success."""
+        try:
+            whole = await self.transport.request(method, target, **options)
+        except RequestError as error:
+            return 0, str(error), None
+        if whole.status < 400:
+            return whole.status, "", whole.body
+        return whole.status, f"{whole.status} {_errcode(whole.body)}".strip(), None
 
     async def need(self, kind: str, method: str, target: str, body: object = None, **options: Any) -> dict[str, Any]:
         """Sends a request that has to succeed, and returns its JSON.

@@ -51,6 +51,11 @@ def parse_show(output: str) -> dict[str, UnitState]:
     return states
 
 
+def wanted_units() -> set[str]:
+    """The units that a target wants."""
+    return {link.name for link in UNIT_DIR.glob("*.wants/*")}
+
+
 def newest_change(directories: Sequence[Path]) -> float:
     """When a unit or a drop-in last changed, came or went, in seconds since the epoch; infinite if one just goes."""
     try:
@@ -103,20 +108,15 @@ class Systemd:
         read = self._read("show", "--timestamp=unix", "--property=UnitsLoadTimestamp", "--value").strip().lstrip("@")
         if not read.isdigit() or newest_change(SOURCES) >= int(read):
             return set()
-        listed = self._read("list-units", "--state=active", "--plain", "--full", "--no-legend").splitlines()
-        rows = (line.split() for line in listed if line.strip())
         # A unit that is masked runs on, too.
-        active = {unit for unit, load, *_ in rows if load == "loaded"}
-        return active.intersection(units, (link.name for link in UNIT_DIR.glob("*.wants/*")))
+        active = {unit for unit, load, *_ in self._listed("--state=active") if load == "loaded"}
+        return active.intersection(units, wanted_units())
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Units that are loaded or enabled and match one of the shell patterns."""
         if not patterns:
             return []
-        listed = self._read("list-units", "--all", "--plain", "--full", "--no-legend", "--", *patterns).splitlines()
-        units = {line.split()[0] for line in listed if line.strip()} | {
-            link.name for link in UNIT_DIR.glob("*.wants/*")
-        }
+        units = {unit for unit, *_ in self._listed("--all", "--", *patterns)} | wanted_units()
         return sorted(unit for unit in units if any(fnmatch.fnmatchcase(unit, pattern) for pattern in patterns))
 
     def do(self, verb: str, *args: str, check: bool = True) -> bool:
@@ -126,6 +126,10 @@ class Systemd:
             units = [arg for arg in args if not arg.startswith("-")]
             self._module.fail_json(msg=f"systemctl {verb} failed.\n{err.strip()}\n{self._journal(units)}", rc=code)
         return bool(code == 0)
+
+    def _listed(self, *args: str) -> list[list[str]]:
+        lines = self._read("list-units", "--plain", "--full", "--no-legend", *args).splitlines()
+        return [line.split() for line in lines if line.strip()]
 
     def _read(self, *args: str) -> str:
         code, out, err = self._module.run_command([self._systemctl, *args], environ_update={"LC_ALL": "C"})
