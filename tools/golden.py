@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
@@ -25,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
 # These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
-CHECKS = frozenset({"topology_problem", "host_problem", "networks_problem", "plan_problem"})
+CHECKS = frozenset({"topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"})
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
@@ -54,7 +56,16 @@ def _of_inputs(_view: Filter, topology_json: str) -> Any:
 
 
 def _of_workers(view: Filter, topology_json: str) -> Any:
-    return {worker.name: view(topology_json, worker.name) for worker in parse_topology(topology_json).workers}
+    topology = parse_topology(topology_json)
+    return {worker.name: yaml.safe_load(view(topology_json, worker.name)) for worker in topology.workers}
+
+
+def _of_documents(view: Filter, topology_json: str) -> Any:
+    return yaml.safe_load(view(topology_json))
+
+
+def _of_documents_of_hosts(view: Filter, topology_json: str) -> Any:
+    return {host: json.loads(text) for host, text in _of_hosts(view, topology_json).items()}
 
 
 def _of_hosts(view: Filter, topology_json: str) -> Any:
@@ -87,9 +98,12 @@ def _of_units(view: Filter, topology_json: str) -> Any:
 _CALLS: dict[str, Callable[[Filter, str], Any]] = {
     "topology": _of_inputs,
     "worker_config": _of_workers,
+    "process_files": _of_hosts,
     "watchdog": _of_hosts,
     "worker_units": _of_hosts,
-    "fingerprint_inputs": _of_hosts,
+    "fingerprint_inputs": _of_documents_of_hosts,
+    "shared_config": _of_documents,
+    "main_config": _of_documents,
     "firewall_rules": _of_hosts,
     "plan": _of_bare_hosts,
     "postgres_settings": _of_a_machine,

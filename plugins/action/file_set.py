@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller's half of file_set: render the templates, then send everything in one call.
 
-With the variable `render_directory`, which playbooks/render.yml sets, everything is written below that directory
-instead, and the host is not contacted.
+With the variable `render_root`, which playbooks/render.yml sets, everything is written below that directory instead,
+and the host is not contacted.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,18 +45,21 @@ class ActionModule(ActionBase):
         self._task.args = plain(self._task.args)
         check_modes(self._task.args)
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        templates = Templates(self, task_vars)
+        items = args["for_each"]
+        templates = Templates(self, task_vars, items)
         files = [
             {"path": path, "content": content, **{key: file[key] for key in ("mode", "owner", "group", "sensitive")}}
             for file in args["files"]
-            for path, content in zip(paths(file), templates.contents(file), strict=True)
+            for path, content in zip(paths(file, items), templates.contents(file), strict=True)
         ]
         directories = [
             {"path": path, **{key: directory[key] for key in ("mode", "owner", "group")}}
             for directory in args["directories"]
-            for path in paths(directory)
+            for path in paths(directory, items)
         ]
-        if directory := task_vars.get("render_directory"):
+        purge = [*args["purge"], *(removals(args) if args["remove_if_none"] and items == [] else [])]
+        if root := task_vars.get("render_root"):
+            directory = f"{root}/{task_vars['inventory_hostname']}"
             wanted = [
                 *(Wanted(path=entry["path"], mode=entry["mode"]) for entry in directories),
                 *(wanted_file(entry) for entry in files),
@@ -66,7 +69,7 @@ class ActionModule(ActionBase):
             return result
         texts = {file["path"]: file["content"] for file in files}
         files = [{**file, "content": encode(file["content"])} for file in files]
-        module_args = {"directories": directories, "files": files, "links": args["links"], "purge": args["purge"]}
+        module_args = {"directories": directories, "files": files, "links": args["links"], "purge": purge}
         result.update(self._execute_module("baremetal.synapse.file_set", module_args=module_args, task_vars=task_vars))
         if self._task.check_mode:
             known = task_vars.get("ansible_facts", {}).get(PENDING, {})
@@ -77,33 +80,48 @@ class ActionModule(ActionBase):
 class Templates:
     """The templates of one task, each compiled once: that costs far more than printing it."""
 
-    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any]) -> None:
+    def __init__(
+        self, action: ActionBase, task_vars: Mapping[str, Any], items: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
         """Takes what all templates see.
 
         Args:
             action: the action, which knows where templates are.
             task_vars: the variables of the task.
+            items: those of ``for_each``, None without it.
         """
         self._action = action
+        self._items = items
         self._variables = {"ansible_managed": "Ansible managed", **task_vars}
         self._search_path = [os.path.join(path, "templates") for path in task_vars.get("ansible_search_path", [])]
         self._templars: dict[str, Any] = {}
+        self._printed: dict[str, list[str]] = {}
 
     def contents(self, file: Mapping[str, Any]) -> list[str]:
         """Returns the text of each file that an entry of ``files`` stands for."""
-        items = file["for_each"]
-        if file["template"] is None:
-            return [file["content"]] * (1 if items is None else len(items))
+        items = self._items
         if items is not None and not items:
             return []
-        templar, text = self._find(file)
+        if file["template"] is None:
+            text = file["content"] if file["source"] is None else self._read("files", file["source"], file["path"])[1]
+            return [text] * (1 if items is None else len(items))
         variables = file["vars"] or {}
-        if items is None:
+        # Several files may be printed from one template.
+        if not variables and file["template"] in self._printed:
+            return self._printed[file["template"]]
+        texts = self._print(file, variables)
+        if not variables:
+            self._printed[file["template"]] = texts
+        return texts
+
+    def _print(self, file: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+        templar, text = self._find(file)
+        if self._items is None:
             return [self._render(file, templar, text, variables)]
         # One template prints all of the files, with a mark after each.
         mark = f"<{uuid4().hex}>"
         loop = f"{{% for item in __file_set_items +%}}{without_last_newline(text)}{mark}{{% endfor %}}"
-        rendered = self._render(file, templar, loop, {**variables, "__file_set_items": items})
+        rendered = self._render(file, templar, loop, {**variables, "__file_set_items": self._items})
         return [with_newlines_of(text, one) for one in rendered.split(mark)[:-1]]
 
     def _render(self, file: Mapping[str, Any], templar: Any, text: str, variables: Mapping[str, Any]) -> str:
@@ -119,16 +137,21 @@ class Templates:
 
     def _find(self, file: Mapping[str, Any]) -> tuple[Any, str]:
         """Returns a templar that finds what the template includes, and the template's text."""
-        try:
-            source = self._action._find_needle("templates", file["template"])
-        except AnsibleError as exc:
-            raise AnsibleActionFail(f"{file['path']}: there is no template {file['template']!r}") from exc
+        source, text = self._read("templates", file["template"], file["path"])
         directory = os.path.dirname(source)
         if directory not in self._templars:
             # A new templar finds and wraps every filter anew.
             searchpath = [directory, *self._search_path]
             self._templars[directory] = self._action._templar.copy_with_new_env(searchpath=searchpath)
-        return self._templars[directory], self._action._loader.get_text_file_contents(source)
+        return self._templars[directory], text
+
+    def _read(self, folder: str, name: str, path: str) -> tuple[str, str]:
+        """Returns where a file of the role is, and its text."""
+        try:
+            source = self._action._find_needle(folder, name)
+        except AnsibleError as exc:
+            raise AnsibleActionFail(f"{path}: there is no {name!r} in the folder {folder}") from exc
+        return source, self._action._loader.get_text_file_contents(source)
 
 
 def without_last_newline(text: str) -> str:
@@ -188,9 +211,20 @@ def check_modes(args: dict[str, Any]) -> None:
                 )
 
 
-def paths(entry: Mapping[str, Any]) -> list[str]:
+def paths(entry: Mapping[str, Any], items: Sequence[Mapping[str, Any]] | None) -> list[str]:
     """Returns the path of each thing that an entry of `directories` or `files` stands for."""
-    return [entry["path"]] if entry["for_each"] is None else [path_of(entry, item) for item in entry["for_each"]]
+    return [entry["path"]] if items is None else [path_of(entry, item) for item in items]
+
+
+def removals(args: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns entries of `purge` for all files; a directory of the same task goes with its last file."""
+    own = {entry["path"] for entry in args["directories"]}
+    found = []
+    for file in args["files"]:
+        parent = os.path.dirname(file["path"])
+        base = os.path.dirname(parent) if parent in own else parent
+        found.append({"directory": base, "pattern": os.path.relpath(file["path"], base), "keep": []})
+    return found
 
 
 def path_of(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:

@@ -3,28 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible import constants as C  # noqa: N812  # its name everywhere in Ansible
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import FileSetError, report
-from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER
+from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import Change, FileSetError, report
+from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER, placeholder
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import (
     PICTURE,
     README,
     README_TEXT,
+    Rendered,
+    Wanted,
+    came_to,
     check_root,
     close,
     plan_top,
 )
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._stand_in import stand_in
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, parse_topology
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "raw", "required": True},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "step": {"type": "str", "choices": ["open", "close"], "required": True},
+    "topology": {"type": "str"},
     "picture": {"type": "str"},
 }
 
@@ -41,28 +50,57 @@ class ActionModule(ActionBase):
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         try:
             root = check_root(args["path"], args["hosts"])
-            result.update(changed=False, directory=str(root), placeholder=PLACEHOLDER)
-            if args["step"] == "close":
+            result.update(changed=False, directory=str(root))
+            if args["step"] == "open":
+                hostvars = (task_vars or {})["hostvars"]
+                stand_ins = {host: stand_in(host, hostvars[host]) for host in args["hosts"]}
+                result.update(placeholder=PLACEHOLDER, stand_ins=stand_ins)
+            else:
                 texts = {README: README_TEXT, **({PICTURE: args["picture"]} if args["picture"] else {})}
-                result.update(
-                    finish(root, args["hosts"], texts, check_mode=self._task.check_mode, diff=self._task.diff)
-                )
-        except FileSetError as exc:
+                secrets = placeholders(parse_topology(args["topology"])) if args["topology"] else {}
+                changes = finish(root, args["hosts"], secrets, texts, check_mode=self._task.check_mode)
+                result.update(changed=bool(changes), **report(changes))
+                if self._task.diff:
+                    result["diff"] = [change.diff for change in changes]
+        except (FileSetError, TopologyError) as exc:
             raise AnsibleActionFail(str(exc)) from exc
         return result
 
 
-def finish(root: Path, hosts: list[str], texts: Mapping[str, str], *, check_mode: bool, diff: bool) -> dict[str, Any]:
-    """End a run: remove what it did not want any more, and write what is beside the hosts."""
-    trees = close(root, Path(C.DEFAULT_LOCAL_TMP), hosts)
+def placeholders(topology: Topology) -> dict[str, list[Wanted]]:
+    """Returns what stands for the secrets, for each host of Synapse."""
+    return {
+        host: [
+            Wanted(path=file["path"], content=placeholder(file["kind"]).encode(), sensitive=True)
+            for file in secret_files(topology, host)
+        ]
+        for host in {process.host for process in topology.processes}
+    }
+
+
+def finish(
+    root: Path,
+    hosts: list[str],
+    secrets: Mapping[str, Sequence[Wanted]],
+    texts: Mapping[str, str],
+    *,
+    check_mode: bool,
+) -> list[Change]:
+    """End a run: write what stands for secrets and what is beside the hosts, and remove what is not wanted any more."""
+    scratch = Path(C.DEFAULT_LOCAL_TMP)
+    changes = []
+    for host in sorted(secrets.keys() & came_to(root, scratch)):
+        tree = Rendered(root / host, scratch)
+        planned = tree.plan(secrets[host])
+        if not check_mode:
+            tree.apply(planned)
+        changes += [replace(change, path=f"{host}:{change.path}") for change in planned]
+    for tree, removals in close(root, scratch, hosts):
+        if not check_mode:
+            tree.apply_removals(removals)
+        changes += removals
     top = plan_top(root, texts)
     if not check_mode:
-        for tree, changes in trees:
-            tree.apply_removals(changes)
         for change in top:
             change.act()
-    all_changes = [change for _tree, changes in trees for change in changes] + top
-    result: dict[str, Any] = {"changed": bool(all_changes), **report(all_changes)}
-    if diff:
-        result["diff"] = [change.diff for change in all_changes]
-    return result
+    return changes + top

@@ -30,8 +30,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The keys C(directory) and C(instances).
-  type: dict
+  description: The keys C(directory) and C(instances), as a JSON document.
+  type: str
 """
 
 from collections.abc import Callable
@@ -39,10 +39,11 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._dependencies import fingerprint_inputs
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._text import as_json
 
 
-def _fingerprint_inputs(topology_json: str, host: str) -> Any:
-    return fingerprint_inputs(read_topology(topology_json), str(host))
+def _fingerprint_inputs(topology_json: str, host: str) -> str:
+    return as_json(fingerprint_inputs(read_topology(topology_json), str(host)))
 
 
 class FilterModule:

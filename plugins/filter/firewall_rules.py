@@ -11,7 +11,7 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks
     that need it.
-  - Nothing is listed where no other host can reach a listener; with the transport V(unix) that is so.
+  - Empty where no other host can reach a listener; with the transport V(unix) that is so.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -32,8 +32,10 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The keys C(family), C(address) and C(listeners). Each listener has C(name), C(about), C(ports) and C(sources).
-  type: dict
+    - One ruleset, or none. Its keys are C(family), C(address) and C(listeners). Each listener has C(name), C(about),
+      C(ports) and C(sources).
+  type: list
+  elements: dict
 """
 
 from collections.abc import Callable
@@ -43,8 +45,9 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._firewall import firewall_rules
 
 
-def _firewall_rules(topology_json: str, host: str) -> dict[str, Any]:
-    return firewall_rules(read_topology(topology_json), str(host))
+def _firewall_rules(topology_json: str, host: str) -> list[dict[str, Any]]:
+    rules = firewall_rules(read_topology(topology_json), str(host))
+    return [rules] if rules["listeners"] else []
 
 
 class FilterModule:

@@ -25,7 +25,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Names and paths by their keys.
+  description:
+    - Names and paths by their keys. C(first_directories), C(directories) and C(run_directories) are lists of
+      directories as M(baremetal.synapse.file_set) takes them.
   type: dict
 """
 
@@ -36,7 +38,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import layout
 
 
-def _layout(topology_json: str) -> dict[str, str]:
+def _layout(topology_json: str) -> dict[str, Any]:
     read_topology(topology_json)
     return layout()
 

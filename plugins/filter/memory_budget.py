@@ -55,8 +55,7 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._memory import check_memory, memory_budget
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import shared_buffers
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._memory import check_memory, host_memory
 
 
 def _memory_budget(
@@ -67,16 +66,12 @@ def _memory_budget(
     postgres_settings: Mapping[str, Any] | None = None,
     redis_maxmemory_mib: int = 0,
 ) -> dict[str, Any]:
-    topology = read_topology(topology_json)
-    shared = topology.postgres_host in {process.host for process in topology.processes}
-    found = memory_budget(
-        topology,
-        str(host),
-        memory_mib=int(memory_mib),
-        shared_buffers=(postgres_settings or {}).get("shared_buffers")
-        or shared_buffers(int(postgres_memory_mib or memory_mib), shared=shared),
-        redis_maxmemory_mib=int(redis_maxmemory_mib),
-    )
+    variables = {
+        "postgres_memory_mib": postgres_memory_mib,
+        "postgres_settings": postgres_settings,
+        "redis_maxmemory_mib": redis_maxmemory_mib,
+    }
+    found = host_memory(read_topology(topology_json), str(host), int(memory_mib), variables)
     try:
         check_memory(str(host), found)
     except TopologyError as error:

@@ -25,8 +25,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Options of Synapse.
-  type: dict
+  description: Options of Synapse, as a YAML document.
+  type: str
 """
 
 from collections.abc import Callable
@@ -34,10 +34,11 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import shared_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._text import as_yaml
 
 
-def _shared_config(topology_json: str) -> Any:
-    return shared_config(read_topology(topology_json))
+def _shared_config(topology_json: str) -> str:
+    return as_yaml(shared_config(read_topology(topology_json)))
 
 
 class FilterModule:

@@ -11,6 +11,8 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The channel on which the processes of the server listen, how Redis is reached, and unit and metrics of each process
     of one host.
+  - Empty where it has nothing to watch, because the host has no process, or because the fleet has no Redis, without
+    which processes have nothing to hear.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -30,8 +32,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(host), C(channel), C(redis), which is null in a fleet without Redis, and C(processes).
-  type: dict
+  description: One watchdog, or none. Its keys are C(host), C(channel), C(redis) and C(processes).
+  type: list
+  elements: dict
 """
 
 from collections.abc import Callable
@@ -41,8 +44,9 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._watchdog import watchdog
 
 
-def _watchdog(topology_json: str, host: str) -> dict[str, Any]:
-    return watchdog(read_topology(topology_json), str(host))
+def _watchdog(topology_json: str, host: str) -> list[dict[str, Any]]:
+    seen = watchdog(read_topology(topology_json), str(host))
+    return [seen] if seen["redis"] and seen["processes"] else []
 
 
 class FilterModule:

@@ -29,8 +29,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Options of Synapse.
-  type: dict
+  description: Options of Synapse, as a YAML document.
+  type: str
 """
 
 from collections.abc import Callable
@@ -38,11 +38,12 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import worker_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._text import as_yaml
 
 
-def _worker_config(topology_json: str, name: str) -> dict[str, Any]:
+def _worker_config(topology_json: str, name: str) -> str:
     topology = read_topology(topology_json)
-    return worker_config(topology, topology.worker(name))
+    return as_yaml(worker_config(topology, topology.worker(name)))
 
 
 class FilterModule:

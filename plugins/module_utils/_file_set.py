@@ -29,13 +29,14 @@ OWNERSHIP: dict[str, Any] = {
 }
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    "for_each": {"type": "list", "elements": "dict"},
+    "remove_if_none": {"type": "bool", "default": False},
     "directories": {
         "type": "list",
         "elements": "dict",
         "default": [],
         "options": {
             "path": {"type": "path", "required": True},
-            "for_each": {"type": "list", "elements": "dict"},
             "mode": {"type": "str", "default": "0755"},
             **OWNERSHIP,
         },
@@ -44,15 +45,15 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "mutually_exclusive": [("content", "template")],
-        "required_one_of": [("content", "template")],
+        "mutually_exclusive": [("content", "source", "template")],
+        "required_one_of": [("content", "source", "template")],
         "options": {
             "path": {"type": "path", "required": True},
             # no_log keeps contents out of the invocation that ansible prints and of the host's journal
             "content": {"type": "str", "no_log": True},
+            "source": {"type": "str"},
             "template": {"type": "str"},
             "vars": {"type": "dict"},
-            "for_each": {"type": "list", "elements": "dict"},
             "mode": {"type": "str", "default": "0644"},
             "sensitive": {"type": "bool", "default": False},
             **OWNERSHIP,

@@ -20,6 +20,19 @@ description:
     C(render_to) on the controller instead, with the same bytes; owner and group are those of whoever renders, sensitive
     files have mode V(0600), and O(purge) has no part in it.
 options:
+  for_each:
+    description:
+      - Each entry of O(directories) and O(files) stands for one directory or file of each of these. In its path
+        C({key}) is the value of that key, and in its template the variable C(item) is all of it.
+      - An empty list makes no directory and no file.
+    type: list
+    elements: dict
+  remove_if_none:
+    description:
+      - If O(for_each) is an empty list, remove what O(files) names, and those of O(directories) that this leaves empty.
+      - The paths must not have C({key}).
+    type: bool
+    default: false
   directories:
     description:
       - Directories to create. They are there before the files are written.
@@ -31,13 +44,8 @@ options:
       path:
         description:
           - Absolute path of the directory.
-          - With O(directories[].for_each), C({key}) stands for the value of that key in the entry.
         type: path
         required: true
-      for_each:
-        description: Entries for each of which one directory is created.
-        type: list
-        elements: dict
       mode:
         description: Permissions, as four or five octal digits in quotes.
         type: str
@@ -51,7 +59,7 @@ options:
         type: str
         default: root
   files:
-    description: Files to write. Each has either O(files[].content) or O(files[].template).
+    description: Files to write. Each has one of O(files[].content), O(files[].source) and O(files[].template).
     type: list
     elements: dict
     default: []
@@ -59,11 +67,13 @@ options:
       path:
         description:
           - Absolute path of the file.
-          - With O(files[].for_each), C({key}) stands for the value of that key in the entry.
         type: path
         required: true
       content:
         description: The text of the file.
+        type: str
+      source:
+        description: Name of a text file of the role (folder C(files)) or its path, to be written as it is.
         type: str
       template:
         description:
@@ -73,12 +83,6 @@ options:
       vars:
         description: More variables for the template.
         type: dict
-      for_each:
-        description:
-          - Entries for each of which one file is written, with the template's variable C(item) set to the entry.
-          - An empty list writes no file.
-        type: list
-        elements: dict
       mode:
         description: Permissions, as four or five octal digits in quotes.
         type: str
@@ -147,16 +151,14 @@ attributes:
 EXAMPLES = r"""
 - name: Configure | Write the files of the workers
   baremetal.synapse.file_set:
+    for_each:
+      - name: synapse1-sync-1
+      - name: synapse1-sync-2
     directories:
-      - path: /etc/matrix-synapse/workers
-        mode: "0750"
-        group: matrix-synapse
+      - path: /etc/systemd/system/matrix-synapse-worker@{name}.service.d
     files:
       - path: /etc/matrix-synapse/workers/{name}.yaml
         template: worker.yaml.j2
-        for_each:
-          - name: synapse1-sync-1
-          - name: synapse1-sync-2
         mode: "0640"
         group: matrix-synapse
     purge:

@@ -11,8 +11,8 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Internal to C(playbooks/render.yml). Works on the controller alone, once for all hosts.
-  - Between the two steps, the tasks of M(baremetal.synapse.file_set) and M(baremetal.synapse.secret_files) write below
-    the directory what they would write on the hosts, if the variable C(render_directory) is C(DIRECTORY/HOST).
+  - Between the two steps, the tasks of M(baremetal.synapse.file_set) write below
+    C(DIRECTORY/HOST) what they would write on the hosts, if the variable C(render_root) is C(DIRECTORY).
   - C(DIRECTORY/.rendered) lists what was written. Only what is listed there is ever replaced or removed.
 options:
   path:
@@ -28,12 +28,17 @@ options:
     required: true
   step:
     description:
-      - V(open) checks the directory, and changes nothing.
+      - V(open) checks the directory, tells what the hosts are taken to be, and changes nothing.
       - V(close) removes what was rendered before and what the tasks of this run did not want again. Hosts that the run
         did not come to (C(--limit)) keep their files; those of hosts that are not in O(hosts) go.
     type: str
     choices: [open, close]
     required: true
+  topology:
+    description:
+      - The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets. V(close) writes placeholders
+        for the secrets of each host to which the run came.
+    type: str
   picture:
     description: What C(fleet.svg) in the directory is to hold; V(close) writes it.
     type: str
@@ -67,11 +72,18 @@ directory:
   sample: /home/admin/rendered
 placeholder:
   description: What stands for a secret.
-  returned: success
+  returned: if O(step) is V(open)
   type: str
   sample: PLACEHOLDER
+stand_ins:
+  description:
+    - For each host what M(baremetal.synapse.host_survey) would tell of it, as far as files depend on it, by the
+      variables C(render_*) of the role P(baremetal.synapse.render#role).
+  returned: if O(step) is V(open)
+  type: dict
+  sample: {synapse1: {distribution: Debian, distribution_major_version: "13", memtotal_mb: 8192}}
 changed_paths:
-  description: Files that were written to explain the directory, or would be.
+  description: Files that were written, or would be. Those of a host as C(HOST:PATH); the others explain the directory.
   returned: if O(step) is V(close)
   type: list
   elements: str

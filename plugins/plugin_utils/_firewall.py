@@ -68,6 +68,7 @@ def _networks(written: Iterable[str], version: int | None = None) -> list[str]:
     """
     networks = {ip_network(entry, strict=False) for entry in written}
     wanted = sorted(
-        (n for n in networks if version in (None, n.version)), key=lambda n: (n.version, int(n[0]), n.prefixlen)
+        (n for n in networks if version in (None, n.version)),
+        key=lambda n: (n.version, int(n.network_address), n.prefixlen),
     )
-    return [str(n[0]) if n.prefixlen == n.max_prefixlen else str(n) for n in wanted]
+    return [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in wanted]

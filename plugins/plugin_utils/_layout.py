@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zlib import crc32
 
 from ._errors import TopologyError
@@ -26,6 +27,7 @@ CURRENT = f"{INSTALL_DIR}/current"
 UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
 WORKER_UNIT = "matrix-synapse-worker@.service"
+WATCHDOG_UNIT = "synapse-watchdog.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
 # Drafts: nginx-config tests them in a copy of /etc/nginx, and only then puts them into their places.
 NGINX_DRAFT_DIR = "/etc/nginx/matrix-synapse"
@@ -117,8 +119,22 @@ def check_socket_length(process: str, host: str) -> None:
         )
 
 
-def layout() -> dict[str, str]:
-    """Returns every path, user and unit name that roles and templates use."""
+def layout() -> dict[str, Any]:
+    """Returns every path, user and unit name that roles and templates use, and whose the directories are."""
+    releases_dir = f"{INSTALL_DIR}/releases"
+    run_directories = [
+        {"path": RUN_DIR},
+        {"path": HTTP_SOCKET_DIR, "owner": USER, "group": PROXY_GROUP, "mode": "2750"},
+        {"path": REPLICATION_SOCKET_DIR, "owner": USER, "group": GROUP, "mode": "0700"},
+        {"path": FINGERPRINT_DIR, "owner": USER, "group": GROUP},
+    ]
+    first_directories = [
+        {"path": CONFIG_DIR, "group": GROUP, "mode": "0750"},
+        {"path": SECRETS_DIR, "group": GROUP, "mode": "0750"},
+        {"path": INSTALL_DIR},
+        {"path": releases_dir},
+        {"path": f"{INSTALL_DIR}/requirements"},
+    ]
     return {
         "user": USER,
         "group": GROUP,
@@ -131,13 +147,17 @@ def layout() -> dict[str, str]:
         "secrets_dir": SECRETS_DIR,
         "data_dir": DATA_DIR,
         "install_dir": INSTALL_DIR,
-        "releases_dir": f"{INSTALL_DIR}/releases",
+        "releases_dir": releases_dir,
         "current": CURRENT,
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
         "fleet_record": FLEET_RECORD,
         "nginx_draft_dir": NGINX_DRAFT_DIR,
         "nginx_program": NGINX_PROGRAM,
+        "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
+        "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
+        "watchdog_unit": WATCHDOG_UNIT,
+        "watchdog_unit_path": f"{UNIT_DIR}/{WATCHDOG_UNIT}",
         "run_dir": RUN_DIR,
         "http_socket_dir": HTTP_SOCKET_DIR,
         "replication_socket_dir": REPLICATION_SOCKET_DIR,
@@ -147,4 +167,15 @@ def layout() -> dict[str, str]:
         "worker_unit": WORKER_UNIT,
         "target": "matrix-synapse.target",
         "tmpfiles": "/etc/tmpfiles.d/matrix-synapse.conf",
+        # What is needed before a release can be installed and the secrets be written.
+        "first_directories": first_directories,
+        "directories": [
+            *first_directories,
+            {"path": WORKERS_DIR, "group": GROUP, "mode": "0750"},
+            {"path": LIBEXEC_DIR},
+            {"path": DATA_DIR, "owner": USER, "group": GROUP, "mode": "0750"},
+            *run_directories,
+        ],
+        # After a boot, tmpfiles.d makes these.
+        "run_directories": run_directories,
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import TopologyError
+from ._postgres import shared_buffers as default_shared_buffers
 from ._postgres import size_in_mib
 from ._process import Process
 from ._topology import Topology
@@ -34,6 +35,27 @@ def memory_budget(
     if host == topology.redis_host and redis_maxmemory_mib > 0:
         parts.append({"name": "Redis", "mib": redis_maxmemory_mib})
     return {"parts": parts, "sum": sum(part["mib"] for part in parts), "memory_mib": memory_mib}
+
+
+def host_memory(topology: Topology, host: str, memory_mib: int, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the budget of a host for what its own variables say of PostgreSQL and Redis.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+        memory_mib: the memory of the host in MiB.
+        variables: of the host; ``postgres_memory_mib``, ``postgres_settings`` and ``redis_maxmemory_mib`` count.
+    """
+    shared = topology.postgres_host in {process.host for process in topology.processes}
+    settings = variables.get("postgres_settings") or {}
+    return memory_budget(
+        topology,
+        host,
+        memory_mib=memory_mib,
+        shared_buffers=settings.get("shared_buffers")
+        or default_shared_buffers(int(variables.get("postgres_memory_mib") or memory_mib), shared=shared),
+        redis_maxmemory_mib=int(variables.get("redis_maxmemory_mib") or 0),
+    )
 
 
 def check_memory(host: str, budget: Mapping[str, Any]) -> None:

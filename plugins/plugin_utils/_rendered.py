@@ -318,6 +318,16 @@ class Rendered:
         self.known = set(names)
 
 
+def came_to(root: Path, scratch: Path) -> set[str]:
+    """Returns the hosts for which this run has rendered something.
+
+    Args:
+        root: the directory to render to.
+        scratch: a directory that lives as long as the run.
+    """
+    return _names(_notes(scratch, root))
+
+
 def close(root: Path, scratch: Path, hosts: Iterable[str]) -> list[tuple[Rendered, list[Change]]]:
     """Returns what goes at the end of a run: what its hosts do not want any more, and all of hosts that have left.
 
@@ -326,7 +336,7 @@ def close(root: Path, scratch: Path, hosts: Iterable[str]) -> list[tuple[Rendere
         scratch: a directory that lives as long as the run.
         hosts: every host of the fleet; those that the run did not come to keep what they have.
     """
-    rendered = _names(_notes(scratch, root))
+    rendered = came_to(root, scratch)
     left = _names(root / MANIFESTS) - set(hosts)
     trees = [Rendered(root / host, scratch) for host in sorted(rendered | left)]
     return [(tree, tree.plan_removals()) for tree in trees]
@@ -351,7 +361,8 @@ def plan_top(root: Path, texts: Mapping[str, str]) -> list[Change]:
 
 def _parents(path: str) -> list[str]:
     """Returns the directories above a path, the root's children first."""
-    return [str(parent) for parent in reversed(Path(path).parents) if str(parent) != "/"]
+    parts = path.strip("/").split("/")[:-1]
+    return ["/" + "/".join(parts[: number + 1]) for number in range(len(parts))]
 
 
 def _kinds(wanted: Sequence[Wanted]) -> dict[str, list[str]]:
@@ -390,13 +401,22 @@ def _make_private(directory: Path) -> None:
     directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
 
 
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
 def _write(path: Path, content: bytes, mode: int) -> None:
     """Replaces a file in one step, so that a run that was cut off leaves no half of it."""
-    path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = _create(temporary)
+    except FileExistsError:
+        temporary.unlink()
+        descriptor = _create(temporary)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        descriptor = _create(temporary)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
-    os.chmod(temporary, mode)
+        os.fchmod(descriptor, mode)
     os.rename(temporary, path)

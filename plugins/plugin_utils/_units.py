@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from . import _layout as layout
@@ -48,6 +49,48 @@ def main_unit(topology: Topology) -> dict[str, Any]:
         "needs_media_store": not topology.with_duty("media"),
         **unit_settings(main.settings),
     }
+
+
+def process_files(topology: Topology, host: str) -> dict[str, Any]:
+    """Returns what a host has for its processes and nothing else: the media store, and the files that are not stale.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+
+    Returns:
+        ``directories``, the media store if a process of the host needs it; and ``purge``, where files of processes are
+        (``directory``, ``pattern``) and which of them stay (``keep``).
+    """
+    workers = worker_units(topology, host)
+    main = [main_unit(topology)] if host == topology.main.host else []
+    drop_ins = [drop_in(process["unit"]) for process in (*workers, *main)]
+    store = {
+        "path": topology.options["synapse_media_store_path"],
+        "owner": layout.USER,
+        "group": layout.GROUP,
+        "mode": "0750",
+    }
+    main_config = Path(layout.MAIN_CONFIG)
+    return {
+        "directories": [store] if any(process["needs_media_store"] for process in (*workers, *main)) else [],
+        "purge": [
+            _purge(layout.WORKERS_DIR, "*.yaml", [f"{worker['name']}.yaml" for worker in workers]),
+            _purge(layout.UNIT_DIR, drop_in(layout.WORKER_UNIT.replace("@", "@*")), drop_ins),
+            _purge(layout.UNIT_DIR, drop_in(layout.MAIN_UNIT), drop_ins),
+            _purge(layout.UNIT_DIR, layout.MAIN_UNIT, [unit["unit"] for unit in main]),
+            _purge(str(main_config.parent), main_config.name, [main_config.name for _ in main]),
+        ],
+    }
+
+
+def drop_in(unit: str) -> str:
+    """Returns the path of what a pool adds to a unit, relative to the directory of units."""
+    return f"{unit}.d/pool.conf"
+
+
+def _purge(directory: str, pattern: str, keep: list[str]) -> dict[str, Any]:
+    return {"directory": directory, "pattern": pattern, "keep": keep}
 
 
 def unit_settings(settings: Settings) -> dict[str, Any]:

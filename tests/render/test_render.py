@@ -346,9 +346,12 @@ def test_the_debian_of_the_hosts_is_said_by_a_variable(render: Render, example: 
         # From the command line, a number is a text.
         (
             {"render_to": "out", "watchdog_grace": "0"},
-            "watchdog_grace on host synapse1 is 0: the watchdog counts in whole",
+            "watchdog_grace on host synapse1 is '0': the watchdog counts in whole",
         ),
-        ({"render_to": "out", "render_debian_version": "11"}, "value of render_debian_version must be one of: 12, 13"),
+        (
+            {"render_to": "out", "render_debian_version": "11"},
+            "render_debian_version on host synapse1 is '11': this collection knows Debian 12 and 13",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
@@ -365,7 +368,7 @@ def test_a_deployment_in_the_process_of_a_rendering_is_refused(render: Render, e
     assert render(example, render_to=str(root)).code == 0
     rendered = digests(tmp_path)
     run = render(example, playbooks=["render.yml", "site.yml"], render_to=str(root))
-    assert f"render_directory on host synapse1 is '{root}/synapse1': " in run.output, run.output[-3000:]
+    assert f"render_root on host synapse1 is '{root}': " in run.output, run.output[-3000:]
     assert "run render.yml and site.yml as two commands" in " ".join(run.output.split())
     assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
     assert run.code != 0
@@ -373,7 +376,7 @@ def test_a_deployment_in_the_process_of_a_rendering_is_refused(render: Render, e
 
 
 @pytest.mark.parametrize("tags", [[], ["--tags=nginx"]], ids=["all", "part"])
-@pytest.mark.parametrize("variable", ["render_directory", "render_facts", "render_secret"])
+@pytest.mark.parametrize("variable", ["render_root", "render_secret"])
 def test_a_deployment_that_would_write_below_a_directory_is_refused(
     render: Render, example: Path, tmp_path: Path, variable: str, tags: list[str]
 ) -> None:

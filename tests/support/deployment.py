@@ -372,7 +372,7 @@ def until(attempt: Callable[[], T | None], *, patience: float = 10.0) -> T | Non
 
 def unit_of(process: Process) -> str:
     """Return the systemd unit of a process."""
-    return LAYOUT["main_unit"] if process.is_main else LAYOUT["worker_unit"].replace("@", f"@{process.name}")
+    return str(LAYOUT["main_unit"] if process.is_main else LAYOUT["worker_unit"].replace("@", f"@{process.name}"))
 
 
 def private_listeners(topology: Topology, host: str) -> dict[str, set[int]]:

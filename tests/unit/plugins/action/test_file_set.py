@@ -10,7 +10,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.baremetal.synapse.plugins.action.file_set import Templates, check_modes, paths
+from ansible_collections.baremetal.synapse.plugins.action.file_set import Templates, check_modes, paths, removals
 
 
 class Finder:
@@ -25,30 +25,29 @@ class Finder:
         return str(self._folder / name)
 
 
-def rendered(folder: Path, text: str, **entry: Any) -> list[str]:
+def rendered(folder: Path, text: str, for_each: list[dict[str, Any]] | None = None, **entry: Any) -> list[str]:
     """Returns the texts of one entry with this template."""
     (folder / "template.j2").write_text(text)
-    whole = {"path": "/etc/a", "content": None, "template": "template.j2", "vars": None, "for_each": None, **entry}
-    return Templates(Finder(folder), {"server": "example.org"}).contents(whole)
+    whole = {"path": "/etc/a", "content": None, "source": None, "template": "template.j2", "vars": None, **entry}
+    return Templates(Finder(folder), {"server": "example.org"}, for_each).contents(whole)
 
 
 def test_an_entry_without_for_each_is_one_file() -> None:
-    assert paths({"path": "/etc/{name}", "for_each": None}) == ["/etc/{name}"]
+    assert paths({"path": "/etc/{name}"}, None) == ["/etc/{name}"]
 
 
 def test_an_entry_with_for_each_is_one_file_for_each() -> None:
-    entry = {"path": "/etc/{name}.yaml", "for_each": [{"name": "a"}, {"name": "b"}]}
-    assert paths(entry) == ["/etc/a.yaml", "/etc/b.yaml"]
+    assert paths({"path": "/etc/{name}.yaml"}, [{"name": "a"}, {"name": "b"}]) == ["/etc/a.yaml", "/etc/b.yaml"]
 
 
 def test_an_empty_for_each_is_no_file(tmp_path: Path) -> None:
-    assert paths({"path": "/etc/{name}.yaml", "for_each": []}) == []
+    assert paths({"path": "/etc/{name}.yaml"}, []) == []
     assert rendered(tmp_path, "{{ nothing_of_that_name }}", for_each=[]) == []
 
 
 def test_a_key_that_the_entries_do_not_have_is_named() -> None:
     with pytest.raises(AnsibleActionFail, match=r"does not fit the for_each entry .*'nmae'"):
-        paths({"path": "/etc/{nmae}.yaml", "for_each": [{"name": "a"}]})
+        paths({"path": "/etc/{nmae}.yaml"}, [{"name": "a"}])
 
 
 @pytest.mark.parametrize(
@@ -71,6 +70,32 @@ def test_what_one_loop_prints_is_what_each_would_print_alone(text: str, tmp_path
 def test_a_fixed_content_is_that_of_every_file(tmp_path: Path) -> None:
     assert rendered(tmp_path, "", template=None, content="x\n", for_each=[{}, {}]) == ["x\n", "x\n"]
     assert rendered(tmp_path, "", template=None, content="x\n") == ["x\n"]
+
+
+def test_a_source_is_written_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("{{ no template }}\n\n")
+    assert rendered(tmp_path, "", template=None, source="program.py") == ["{{ no template }}\n\n"]
+
+
+def test_a_template_of_several_files_is_printed_once_unless_they_differ(tmp_path: Path) -> None:
+    (tmp_path / "template.j2").write_text("{{ server }} {{ more | default('-') }} {{ range(1000000000) | random }}\n")
+    templates = Templates(Finder(tmp_path), {"server": "example.org"})
+    entry = {"path": "/etc/a", "content": None, "source": None, "template": "template.j2", "vars": None}
+    first = templates.contents(entry)
+    assert templates.contents({**entry, "path": "/etc/b"}) == first
+    assert templates.contents({**entry, "vars": {"more": "x"}})[0].startswith("example.org x ")
+    assert templates.contents(entry) == first
+
+
+def test_what_is_removed_takes_its_own_directory_with_it() -> None:
+    args = {
+        "directories": [{"path": "/etc/systemd/system/a.service.d"}],
+        "files": [{"path": "/etc/a"}, {"path": "/etc/systemd/system/a.service.d/b.conf"}],
+    }
+    assert removals(args) == [
+        {"directory": "/etc", "pattern": "a", "keep": []},
+        {"directory": "/etc/systemd/system", "pattern": "a.service.d/b.conf", "keep": []},
+    ]
 
 
 def test_a_mode_without_quotes_is_refused() -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With the variable render_directory, the action plugins write a tree and never reach for a host."""
+"""With the variable render_root, the action plugins write a tree and never reach for a host."""
 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,16 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER, is_placeholder
 
+from tests.unit.fleets import inventory
+
 Act = Callable[..., dict[str, Any]]
+FLEET = json.dumps(
+    inventory(
+        {**dict.fromkeys(("postgres", "redis", "synapse_main", "nginx"), ("a",)), "generic_workers": ("a", "b")},
+        {"synapse_server_name": "example.org", "generic_workers": {"sync": {"count": 1}}},
+        {"a": {"synapse_address": "10.0.0.1"}, "b": {"synapse_address": "10.0.0.2"}},
+    )
+)
 
 
 @pytest.fixture
@@ -41,9 +51,9 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Act:
             get_search_path=lambda: [str(tmp_path)],
         )
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
-        variables: dict[str, Any] = {"name": "fleet"}
+        variables: dict[str, Any] = {"name": "fleet", "inventory_hostname": "a", "hostvars": {"a": {}}}
         if render:
-            variables["render_directory"] = str(tmp_path / "out" / "a")
+            variables["render_root"] = str(tmp_path / "out")
         action = found(
             task=task,
             connection=connection,
@@ -69,7 +79,8 @@ def test_templates_are_rendered_into_the_tree(act: Act, tmp_path: Path) -> None:
     )
     result = act(
         "file_set",
-        files=[{"path": "/etc/{id}.yaml", "template": "x.j2", "for_each": [{"id": "one"}, {"id": "two"}]}],
+        files=[{"path": "/etc/{id}.yaml", "template": "x.j2"}],
+        for_each=[{"id": "one"}, {"id": "two"}],
         purge=[{"directory": "/etc", "pattern": "*"}],
     )
     assert (tmp_path / "out/a/etc/two.yaml").read_text() == "# Ansible managed\nfleet two\n"
@@ -93,8 +104,8 @@ def test_check_mode_writes_nothing_and_tells(act: Act, tmp_path: Path) -> None:
     assert result["changed"] is True
     assert result["diff"][-1]["after"] == "x"
     assert not (tmp_path / "out").exists()
-    assert act("secret_files", files=[{"path": "/s", "kind": "token"}], check=True)["changed"] is True
-    assert act("render_tree", path=str(tmp_path / "out"), hosts=["a"], step="close", check=True)["changed"] is True
+    closed = act("render_tree", path=str(tmp_path / "out"), hosts=["a"], step="close", topology=FLEET, check=True)
+    assert "a:/etc/matrix-synapse/secrets/signing.key" in closed["changed_paths"]
     assert not (tmp_path / "out").exists()
 
 
@@ -105,25 +116,29 @@ def test_a_problem_fails_the_task(act: Act) -> None:
 
 def test_without_the_variable_the_module_is_executed_on_the_host(act: Act, tmp_path: Path) -> None:
     assert act("file_set", render=False)["executed"] == "baremetal.synapse.file_set"
-    assert act("secret_files", render=False)["executed"] == "baremetal.synapse.secret_files"
     assert not (tmp_path / "out").exists()
 
 
 def test_secrets_are_placeholders_of_the_right_form(act: Act, tmp_path: Path) -> None:
-    kinds = ("token", "signing_key", "pgpass")
-    result = act("secret_files", diff=True, files=[{"path": f"/s/{kind}", "kind": kind} for kind in kinds])
-    assert [change["prepared"] for change in result["diff"][1:]] == [f"+ secret content of /s/{k}\n" for k in kinds]
-    texts = {kind: (tmp_path / "out/a/s" / kind).read_text() for kind in kinds}
+    act("file_set", files=[{"path": "/etc/x", "content": "x"}])
+    result = act("render_tree", path=str(tmp_path / "out"), hosts=["a", "b"], step="close", topology=FLEET, diff=True)
+    folder = tmp_path / "out/a/etc/matrix-synapse/secrets"
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert {"prepared": "+ secret content of /etc/matrix-synapse/secrets/signing.key\n"} in result["diff"]
+    assert not any("PLACEHOLDER" in str(change) for change in result["diff"] if "secret" in str(change))
+    assert texts
     assert all("PLACEHOLDER" in text and is_placeholder(text.encode()) for text in texts.values())
-    algorithm, version, seed = texts["signing_key"].split()
+    algorithm, version, seed = texts["signing.key"].split()
     assert (algorithm, version[:2], len(seed)) == ("ed25519", "a_", 43)
-    assert texts["pgpass"].count(":") == 4
-    assert {(tmp_path / "out/a/s" / kind).stat().st_mode & 0o777 for kind in kinds} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    # The run did not come to the other host of Synapse.
+    assert not (tmp_path / "out/b").exists()
 
 
 def test_a_run_begins_with_a_check_and_ends_with_removals(act: Act, tmp_path: Path) -> None:
     root = str(tmp_path / "out")
     opened = act("render_tree", path=root, hosts=["a"], step="open")
+    assert opened.pop("stand_ins")["a"]["distribution_major_version"] == "13"
     assert opened == {"changed": False, "directory": root, "placeholder": PLACEHOLDER}
     act("file_set", files=[{"path": "/etc/x", "content": "x"}, {"path": "/etc/y", "content": "y"}])
     assert act("render_tree", path=root, hosts=["a"], step="close")["changed_paths"] == ["README"]

@@ -44,5 +44,18 @@ def test_nginx_and_replication_have_sockets_in_directories_of_their_own() -> Non
 
 
 def test_every_path_is_absolute() -> None:
-    no_paths = {"user", "group", "proxy_group", "main_unit", "worker_unit", "target"}
-    assert all(value.startswith("/") for name, value in _layout.layout().items() if name not in no_paths)
+    no_paths = {"user", "group", "proxy_group", "main_unit", "worker_unit", "target", "watchdog_unit"}
+    for name, value in _layout.layout().items():
+        paths = [entry["path"] for entry in value] if isinstance(value, list) else [value]
+        assert name in no_paths or all(path.startswith("/") for path in paths), name
+
+
+def test_every_directory_that_the_processes_use_is_listed_once() -> None:
+    found = _layout.layout()
+    paths = [entry["path"] for entry in found["directories"]]
+    assert len(set(paths)) == len(paths)
+    assert {found[name] for name in found if name.endswith("_dir")} - {*paths, found["unit_dir"]} == {
+        found["nginx_draft_dir"],
+        found["uv_dir"],
+    }
+    assert all(entry in found["directories"] for entry in (*found["first_directories"], *found["run_directories"]))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import worker_config
 from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import main_unit, worker_units
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import main_unit, process_files, worker_units
 
 from tests.unit.fleets import every_fleet, names, one_host, several_hosts
 
@@ -24,6 +24,31 @@ def test_every_worker_is_a_unit_of_its_own_host_and_group(topology: Topology) ->
         assert all(topology.worker(unit["name"]).host == host for unit in units)
         found += [unit["name"] for unit in units]
     assert sorted(found) == sorted(names(topology.workers))
+
+
+def kept(topology: Topology, host: str, pattern: str) -> list[str]:
+    """Returns the files of this pattern that stay on a host."""
+    (entry,) = [entry for entry in process_files(topology, host)["purge"] if entry["pattern"] == pattern]
+    return list(entry["keep"])
+
+
+@pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
+def test_the_files_of_each_process_stay_on_its_own_host_alone(topology: Topology) -> None:
+    configs = {name: host for host in topology.addresses for name in kept(topology, host, "*.yaml")}
+    assert configs == {f"{worker.name}.yaml": worker.host for worker in topology.workers}
+    for pattern in ("main.yaml", "matrix-synapse.service"):
+        assert [host for host in topology.addresses if kept(topology, host, pattern)] == [topology.main.host]
+    drop_ins = "matrix-synapse-worker@*.service.d/pool.conf"
+    assert sum(len(kept(topology, host, drop_ins)) for host in topology.addresses) == len(topology.processes)
+    assert "matrix-synapse.service.d/pool.conf" in kept(topology, topology.main.host, drop_ins)
+
+
+def test_only_hosts_of_processes_that_serve_media_have_the_store() -> None:
+    fleet = several_hosts(media_workers={"media": {}})
+    stores = {host: process_files(fleet, host)["directories"] for host in fleet.addresses}
+    assert [host for host, directories in stores.items() if directories] == ["media1"]
+    (store,) = process_files(one_host(), "synapse1")["directories"]
+    assert (store["path"], store["mode"]) == ("/var/lib/matrix-synapse/media", "0750")
 
 
 def test_the_unit_is_an_instance_named_after_the_worker() -> None:

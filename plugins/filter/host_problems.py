@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible filter ``host_problems``; the work is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: host_problems
+short_description: Why hosts cannot be deployed to
+version_added: 0.1.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Compares Debian, Python and memory of hosts with what the fleet needs, and checks the variables of the watchdog.
+  - One call serves all hosts.
+  - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
+options:
+  _input:
+    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
+    type: str
+    required: true
+  hostvars:
+    description:
+      - Ansible's C(hostvars). What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
+      - C(postgres_memory_mib), C(postgres_settings), C(redis_maxmemory_mib), C(watchdog_interval),
+        C(watchdog_checks) and C(watchdog_grace) count, as far as the inventory sets them.
+    type: dict
+    required: true
+  hosts:
+    description: The inventory names of the hosts to check; those that are not of the fleet are left out.
+    type: list
+    elements: str
+    required: true
+  with_memory:
+    description: Whether to compare what is promised of a host's memory with what it has.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Refuse what the fleet cannot run on
+  ansible.builtin.assert:
+    that: topology_json | baremetal.synapse.host_problems(hostvars, ansible_play_hosts) | length == 0
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description: The problems, one sentence a host; empty if there is none.
+  type: list
+  elements: str
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils._host_checks import host_problems
+
+SURVEYED = "topology_host"
+
+
+def _host_problems(
+    topology_json: str, hostvars: Mapping[str, Mapping[str, Any]], hosts: Collection[str], with_memory: bool = True
+) -> list[str]:
+    topology = read_topology(topology_json)
+    # Each look into hostvars costs.
+    variables = {str(host): hostvars[host] for host in hosts if str(host) in topology.addresses}
+    return host_problems(topology, variables, surveyed=SURVEYED, with_memory=bool(with_memory))
+
+
+class FilterModule:
+    """The filter host_problems."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Returns the filter by its name."""
+        return {"host_problems": with_clear_errors(_host_problems)}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host must be, and what its own variables may say, before anything is deployed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ._errors import TopologyError
+from ._memory import check_memory, host_memory
+from ._releases import check_host_versions
+from ._topology import Topology
+
+DEBIAN_VERSIONS = ("12", "13")
+_WATCHDOG = ("watchdog_interval", "watchdog_checks", "watchdog_grace")
+
+
+def host_problems(
+    topology: Topology, variables: Mapping[str, Mapping[str, Any]], *, surveyed: str, with_memory: bool = True
+) -> list[str]:
+    """Returns why hosts cannot be deployed to, one sentence a host, none if all can.
+
+    Args:
+        topology: the fleet.
+        variables: of each host to check, by its inventory name.
+        surveyed: the variable with what the module host_survey has found on the host.
+        with_memory: also compare what is promised of the host's memory with what it has.
+    """
+    checks: list[Callable[[Topology, str, Mapping[str, Any], Mapping[str, Any]], None]] = [
+        _check_debian,
+        _check_python,
+        *([_check_memory] if with_memory else []),
+        _check_watchdog,
+    ]
+    problems = []
+    for host, own in variables.items():
+        try:
+            for check in checks:
+                check(topology, host, own[surveyed], own)
+        except TopologyError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _check_debian(_topology: Topology, host: str, found: Mapping[str, Any], _own: Mapping[str, Any]) -> None:
+    name, version = str(found["distribution"]), str(found["distribution_major_version"])
+    if name != "Debian" or version not in DEBIAN_VERSIONS:
+        raise TopologyError(
+            "The operating system",
+            f"{name} {version}",
+            f"this collection supports Debian {' and '.join(DEBIAN_VERSIONS)}",
+            "Install one of them, or take the host out of the inventory.",
+            host,
+        )
+
+
+def _check_python(topology: Topology, host: str, found: Mapping[str, Any], _own: Mapping[str, Any]) -> None:
+    # The role postgres checks PostgreSQL: it knows the clusters of the host.
+    check_host_versions(topology.release, host, str(found["python_version"]), postgres=None)
+
+
+def _check_memory(topology: Topology, host: str, found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    check_memory(host, host_memory(topology, host, int(found["memtotal_mb"]), own))
+
+
+def _check_watchdog(_topology: Topology, host: str, _found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    for name in _WATCHDOG:
+        value = own.get(name, 1)
+        # From the command line, a number is a text.
+        if not str(value).isdecimal() or int(value) < 1:
+            raise TopologyError(
+                name,
+                value,
+                "the watchdog counts in whole seconds and checks from 1 on",
+                "Set it to 1 or more, or watchdog_enabled to false.",
+                host,
+            )
+
+
+__all__ = ("DEBIAN_VERSIONS", "host_problems")
