@@ -94,7 +94,8 @@ def presets() -> str:
 
 def paths() -> str:
     """Returns the table of paths and names on a host."""
-    return table(("name", "value"), ((f"`{name}`", f"`{value}`") for name, value in layout.layout().items()))
+    named = {name: value for name, value in layout.layout().items() if isinstance(value, str)}
+    return table(("name", "value"), ((f"`{name}`", f"`{value}`") for name, value in named.items()))
 
 
 def ports() -> str:

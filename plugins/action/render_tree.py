@@ -78,6 +78,15 @@ def placeholders(topology: Topology) -> dict[str, list[Wanted]]:
     }
 
 
+def of_host(host: str, change: Change) -> Change:
+    """A change with its host, for a task that does them all."""
+    shown = {
+        key: f"{host}:{text}" if key in ("prepared", "before_header", "after_header") else text
+        for key, text in change.diff.items()
+    }
+    return replace(change, path=f"{host}:{change.path}", diff=shown)
+
+
 def finish(
     root: Path,
     hosts: list[str],
@@ -94,7 +103,7 @@ def finish(
         planned = tree.plan(secrets[host])
         if not check_mode:
             tree.apply(planned)
-        changes += [replace(change, path=f"{host}:{change.path}") for change in planned]
+        changes += [of_host(host, change) for change in planned]
     for tree, removals in close(root, scratch, hosts):
         if not check_mode:
             tree.apply_removals(removals)

@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Compares Debian, Python and memory of hosts with what the fleet needs, and checks the variables of the watchdog.
-  - One call serves all hosts.
+  - One call can serve all hosts.
   - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
   _input:
@@ -19,9 +19,10 @@ options:
     required: true
   hostvars:
     description:
-      - Ansible's C(hostvars). What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
+      - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
+      - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
       - C(postgres_memory_mib), C(postgres_settings), C(redis_maxmemory_mib), C(watchdog_interval),
-        C(watchdog_checks) and C(watchdog_grace) count, as far as the inventory sets them.
+        C(watchdog_checks) and C(watchdog_grace) count, as far as they are set.
     type: dict
     required: true
   hosts:
@@ -38,7 +39,7 @@ options:
 EXAMPLES = r"""
 - name: Refuse what the fleet cannot run on
   ansible.builtin.assert:
-    that: topology_json | baremetal.synapse.host_problems(hostvars, ansible_play_hosts) | length == 0
+    that: topology_json | baremetal.synapse.host_problems(hostvars, ansible_play_batch) | length == 0
   run_once: true
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What module and action plugin secret_files share: the arguments, and what stands for a secret in a rendered tree.
+"""The arguments of the module secret_files, and what stands for a secret in a rendered tree.
 
 Private to the collection.
 """

@@ -14,8 +14,7 @@ description:
   - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
     order.
   - With O(copies), nothing is made. The files are copies of another host's secrets instead, and follow them.
-  - In a run of C(playbooks/render.yml), no host is contacted and no secret is made. The files below C(render_to) hold
-    placeholders instead, which everybody knows. If such a placeholder is found on a host, it is refused.
+  - C(playbooks/render.yml) writes placeholders instead, which everybody knows. One that is found on a host is refused.
 options:
   files:
     description: The secrets.

@@ -375,6 +375,15 @@ def test_a_deployment_in_the_process_of_a_rendering_is_refused(render: Render, e
     assert digests(tmp_path) == rendered
 
 
+def test_a_rendering_in_a_run_that_has_asked_the_hosts_is_refused(
+    render: Render, example: Path, tmp_path: Path
+) -> None:
+    run = render(example, directory=tmp_path, render_to="out", topology_host={"distribution": "Debian"})
+    assert "topology_host on host synapse1 is set: " in run.output, run.output[-3000:]
+    assert (run.failures, run.changed) == (1, 0), run.output[-3000:]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("tags", [[], ["--tags=nginx"]], ids=["all", "part"])
 @pytest.mark.parametrize("variable", ["render_root", "render_secret"])
 def test_a_deployment_that_would_write_below_a_directory_is_refused(

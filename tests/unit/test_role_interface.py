@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,16 @@ def test_all_other_variables_are_marked_as_internal(role: Path) -> None:
     variables = role / "vars" / "main.yml"
     if variables.is_file():
         assert all(name.startswith(f"__{role.name}_") for name in load(variables))
+
+
+def test_every_internal_variable_is_defined_and_used(role: Path) -> None:
+    texts = [path.read_text() for folder in ("tasks", "vars", "templates") for path in (role / folder).glob("*")]
+    name = rf"(__{role.name}_\w+)"
+    defining = rf"^[ -]*{name}:(?:\s|$)|(?:register|loop_var|name): *{name}$|% set {name} "
+    defined = {found for text in texts for groups in re.findall(defining, text, re.M) for found in groups if found}
+    used = [found for text in texts for found in re.findall(rf"\b{name}\b", text)]
+    assert set(used) == defined
+    assert [found for found in sorted(defined) if used.count(found) == 1] == []
 
 
 def test_the_role_is_described_for_people_and_for_galaxy(role: Path) -> None:

@@ -124,7 +124,7 @@ def test_secrets_are_placeholders_of_the_right_form(act: Act, tmp_path: Path) ->
     result = act("render_tree", path=str(tmp_path / "out"), hosts=["a", "b"], step="close", topology=FLEET, diff=True)
     folder = tmp_path / "out/a/etc/matrix-synapse/secrets"
     texts = {path.name: path.read_text() for path in folder.iterdir()}
-    assert {"prepared": "+ secret content of /etc/matrix-synapse/secrets/signing.key\n"} in result["diff"]
+    assert {"prepared": "a:+ secret content of /etc/matrix-synapse/secrets/signing.key\n"} in result["diff"]
     assert not any("PLACEHOLDER" in str(change) for change in result["diff"] if "secret" in str(change))
     assert texts
     assert all("PLACEHOLDER" in text and is_placeholder(text.encode()) for text in texts.values())
