@@ -57,7 +57,9 @@ def _of_inputs(_view: Filter, topology_json: str) -> Any:
 
 def _of_workers(view: Filter, topology_json: str) -> Any:
     topology = parse_topology(topology_json)
-    return {worker.name: yaml.safe_load(view(topology_json, worker.name)) for worker in topology.workers}
+    places = dict.fromkeys((worker.host, worker.group) for worker in topology.workers)
+    found = [entry for host, group in places for entry in view(topology_json, host, group)]
+    return {entry["name"]: {**entry, "config": yaml.safe_load(entry["config"])} for entry in found}
 
 
 def _of_documents(view: Filter, topology_json: str) -> Any:
@@ -97,7 +99,7 @@ def _of_units(view: Filter, topology_json: str) -> Any:
 # Filters that take more than the topology, or something else; all others take it alone.
 _CALLS: dict[str, Callable[[Filter, str], Any]] = {
     "topology": _of_inputs,
-    "worker_config": _of_workers,
+    "worker_files": _of_workers,
     "process_files": _of_hosts,
     "watchdog": _of_hosts,
     "worker_units": _of_hosts,

@@ -233,5 +233,5 @@ def path_of(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:
         return str(entry["path"].format(**item))
     except (KeyError, IndexError, ValueError) as exc:
         raise AnsibleActionFail(
-            f"path {entry['path']!r} does not fit the for_each entry {dict(item)!r}: {exc}"
+            f"path {entry['path']!r} does not fit for_each, whose entries have {', '.join(sorted(item))}: {exc!r}"
         ) from exc

@@ -35,8 +35,9 @@ def host_problems(
     problems = []
     for host, own in variables.items():
         try:
+            found = own[surveyed]
             for check in checks:
-                check(topology, host, own[surveyed], own)
+                check(topology, host, found, own)
         except TopologyError as error:
             problems.append(str(error))
     return problems

@@ -46,7 +46,7 @@ def test_an_empty_for_each_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_key_that_the_entries_do_not_have_is_named() -> None:
-    with pytest.raises(AnsibleActionFail, match=r"does not fit the for_each entry .*'nmae'"):
+    with pytest.raises(AnsibleActionFail, match=r"does not fit for_each, whose entries have name: KeyError\('nmae'\)"):
         paths({"path": "/etc/{nmae}.yaml"}, [{"name": "a"}])
 
 
