@@ -31,6 +31,7 @@ CHECKS = frozenset({"topology_problem", "host_problem", "host_problems", "networ
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
+_PYTHONS = ("3.11.2", "3.13.5")
 
 Filter = Callable[..., Any]
 
@@ -82,6 +83,10 @@ def _of_each_machine(view: Filter, topology_json: str) -> Any:
     return {host: view(topology_json, host, memory_mib=_MEMORY_MIB) for host in parse_topology(topology_json).addresses}
 
 
+def _of_pythons(view: Filter, topology_json: str) -> Any:
+    return {python: view(topology_json, python) for python in _PYTHONS}
+
+
 def _of_bare_hosts(view: Filter, topology_json: str) -> Any:
     topology = parse_topology(topology_json)
     proxies = {host: {"stdout_lines": ["write the configuration"]} for host in topology.nginx_hosts}
@@ -108,6 +113,7 @@ _CALLS: dict[str, Callable[[Filter, str], Any]] = {
     "main_config": _of_documents,
     "firewall_rules": _of_hosts,
     "plan": _of_bare_hosts,
+    "release_dir": _of_pythons,
     "postgres_settings": _of_a_machine,
     "memory_budget": _of_each_machine,
     "unit_drop_in": _of_units,

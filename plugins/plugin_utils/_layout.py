@@ -24,6 +24,7 @@ DATA_DIR = "/var/lib/matrix-synapse"
 MEDIA_DIR = f"{DATA_DIR}/media"
 INSTALL_DIR = "/opt/matrix-synapse"
 CURRENT = f"{INSTALL_DIR}/current"
+RELEASES_DIR = f"{INSTALL_DIR}/releases"
 UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
 WORKER_UNIT = "matrix-synapse-worker@.service"
@@ -121,7 +122,6 @@ def check_socket_length(process: str, host: str) -> None:
 
 def layout() -> dict[str, Any]:
     """Returns every path, user and unit name that roles and templates use, and whose the directories are."""
-    releases_dir = f"{INSTALL_DIR}/releases"
     run_directories = [
         {"path": RUN_DIR},
         {"path": HTTP_SOCKET_DIR, "owner": USER, "group": PROXY_GROUP, "mode": "2750"},
@@ -132,7 +132,7 @@ def layout() -> dict[str, Any]:
         {"path": CONFIG_DIR, "group": GROUP, "mode": "0750"},
         {"path": SECRETS_DIR, "group": GROUP, "mode": "0750"},
         {"path": INSTALL_DIR},
-        {"path": releases_dir},
+        {"path": RELEASES_DIR},
         {"path": f"{INSTALL_DIR}/requirements"},
     ]
     return {
@@ -147,7 +147,7 @@ def layout() -> dict[str, Any]:
         "secrets_dir": SECRETS_DIR,
         "data_dir": DATA_DIR,
         "install_dir": INSTALL_DIR,
-        "releases_dir": releases_dir,
+        "releases_dir": RELEASES_DIR,
         "current": CURRENT,
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
