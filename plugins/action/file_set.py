@@ -106,13 +106,12 @@ class Templates:
             text = file["content"] if file["source"] is None else self._read("files", file["source"], file["path"])[1]
             return [text] * (1 if items is None else len(items))
         variables = file["vars"] or {}
+        if variables:
+            return self._print(file, variables)
         # Several files may be printed from one template.
-        if not variables and file["template"] in self._printed:
-            return self._printed[file["template"]]
-        texts = self._print(file, variables)
-        if not variables:
-            self._printed[file["template"]] = texts
-        return texts
+        if file["template"] not in self._printed:
+            self._printed[file["template"]] = self._print(file, variables)
+        return self._printed[file["template"]]
 
     def _print(self, file: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
         templar, text = self._find(file)

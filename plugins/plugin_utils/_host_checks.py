@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._errors import TopologyError
+from ._inventory import counting_number
 from ._memory import check_memory, host_memory
 from ._releases import check_host_versions
 from ._topology import Topology
 
-DEBIAN_VERSIONS = ("12", "13")
+DEBIAN_PYTHONS = {"12": "3.11.2", "13": "3.13.5"}
+"""The releases of Debian that are supported, and the Python of each."""
+
 _WATCHDOG = ("watchdog_interval", "watchdog_checks", "watchdog_grace")
 
 
@@ -45,11 +48,11 @@ def host_problems(
 
 def _check_debian(_topology: Topology, host: str, found: Mapping[str, Any], _own: Mapping[str, Any]) -> None:
     name, version = str(found["distribution"]), str(found["distribution_major_version"])
-    if name != "Debian" or version not in DEBIAN_VERSIONS:
+    if name != "Debian" or version not in DEBIAN_PYTHONS:
         raise TopologyError(
             "The operating system",
             f"{name} {version}",
-            f"this collection supports Debian {' and '.join(DEBIAN_VERSIONS)}",
+            f"this collection supports Debian {' and '.join(DEBIAN_PYTHONS)}",
             "Install one of them, or take the host out of the inventory.",
             host,
         )
@@ -67,8 +70,7 @@ def _check_memory(topology: Topology, host: str, found: Mapping[str, Any], own: 
 def _check_watchdog(_topology: Topology, host: str, _found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     for name in _WATCHDOG:
         value = own.get(name, 1)
-        # From the command line, a number is a text.
-        if not str(value).isdecimal() or int(value) < 1:
+        if counting_number(value) is None:
             raise TopologyError(
                 name,
                 value,
@@ -78,4 +80,4 @@ def _check_watchdog(_topology: Topology, host: str, _found: Mapping[str, Any], o
             )
 
 
-__all__ = ("DEBIAN_VERSIONS", "host_problems")
+__all__ = ("DEBIAN_PYTHONS", "host_problems")

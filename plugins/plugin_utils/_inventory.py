@@ -138,6 +138,11 @@ def is_whole_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def counting_number(value: Any) -> int | None:
+    """Returns a whole number from 1 on, None for anything else; from the command line, a number is a text."""
+    return int(value) if str(value).isdecimal() and int(value) > 0 else None
+
+
 def _number(low: int, high: int, unit: str) -> Callable[[Any], Problem | None]:
     def check(value: Any) -> Problem | None:
         if is_whole_number(value) and low <= value <= high:

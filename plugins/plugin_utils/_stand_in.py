@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import TopologyError
-from ._inventory import plain
+from ._host_checks import DEBIAN_PYTHONS
+from ._inventory import counting_number, plain
 
-# What Debian's releases have.
-_PYTHONS = {"12": "3.11.2", "13": "3.13.5"}
 DEFAULTS: dict[str, Any] = {
     "render_debian_version": "13",
     "render_architecture": "x86_64",
@@ -32,18 +31,18 @@ def stand_in(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """
     said = {name: plain(variables.get(name, default)) for name, default in DEFAULTS.items()}
     version = str(said["render_debian_version"])
-    if version not in _PYTHONS:
+    if version not in DEBIAN_PYTHONS:
         raise TopologyError(
             "render_debian_version",
             said["render_debian_version"],
-            f"this collection knows Debian {' and '.join(_PYTHONS)}",
+            f"this collection knows Debian {' and '.join(DEBIAN_PYTHONS)}",
             "Set it to one of them, or leave it out.",
             host,
         )
     return {
         "distribution": "Debian",
         "distribution_major_version": version,
-        "python_version": _PYTHONS[version],
+        "python_version": DEBIAN_PYTHONS[version],
         "architecture": str(said["render_architecture"]),
         "memtotal_mb": _number(host, "render_memory_mib", said),
         "processor_vcpus": _number(host, "render_cpus", said),
@@ -51,12 +50,12 @@ def stand_in(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(host: str, name: str, said: Mapping[str, Any]) -> int:
-    # From the command line, a number is a text.
-    if not str(said[name]).isdecimal() or int(said[name]) < 1:
+    number = counting_number(said[name])
+    if number is None:
         raise TopologyError(
             name, said[name], "it is a whole number from 1 on", f"Write {DEFAULTS[name]}, or leave it out.", host
         )
-    return int(said[name])
+    return number
 
 
 __all__ = ("DEFAULTS", "stand_in")

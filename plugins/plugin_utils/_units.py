@@ -64,7 +64,7 @@ def process_files(topology: Topology, host: str) -> dict[str, Any]:
     """
     workers = worker_units(topology, host)
     main = [main_unit(topology)] if host == topology.main.host else []
-    drop_ins = [drop_in(process["unit"]) for process in (*workers, *main)]
+    drop_ins = [drop_in_path(process["unit"]) for process in (*workers, *main)]
     store = {
         "path": topology.options["synapse_media_store_path"],
         "owner": layout.USER,
@@ -76,15 +76,15 @@ def process_files(topology: Topology, host: str) -> dict[str, Any]:
         "directories": [store] if any(process["needs_media_store"] for process in (*workers, *main)) else [],
         "purge": [
             _purge(layout.WORKERS_DIR, "*.yaml", [f"{worker['name']}.yaml" for worker in workers]),
-            _purge(layout.UNIT_DIR, drop_in(layout.WORKER_UNIT.replace("@", "@*")), drop_ins),
-            _purge(layout.UNIT_DIR, drop_in(layout.MAIN_UNIT), drop_ins),
+            _purge(layout.UNIT_DIR, drop_in_path(layout.WORKER_UNIT.replace("@", "@*")), drop_ins),
+            _purge(layout.UNIT_DIR, drop_in_path(layout.MAIN_UNIT), drop_ins),
             _purge(layout.UNIT_DIR, layout.MAIN_UNIT, [unit["unit"] for unit in main]),
             _purge(str(main_config.parent), main_config.name, [main_config.name for _ in main]),
         ],
     }
 
 
-def drop_in(unit: str) -> str:
+def drop_in_path(unit: str) -> str:
     """Returns the path of what a pool adds to a unit, relative to the directory of units."""
     return f"{unit}.d/pool.conf"
 
