@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils import _svg as svg
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views import svg
 
 from benchmarks.fleets import booted, one_host
 from benchmarks.load import Report, RunningLoad

@@ -75,14 +75,14 @@ class Trial:
         name: what it is, for a table.
         breaks: does it, and returns when it is done.
         patience: seconds in which the fleet has to heal.
-        mends: what comes back by itself later, such as a network that was cut; None if nothing does.
+        fixes: what comes back by itself later, such as a network that was cut; None if nothing does.
         cut: seconds until then.
     """
 
     name: str
     breaks: Callable[[], object]
     patience: int = 60
-    mends: Callable[[], object] | None = None
+    fixes: Callable[[], object] | None = None
     cut: float = 0.0
 
 
@@ -190,9 +190,9 @@ class Chaos:
         """
         since, began = self.load.running_since(), time.monotonic()
         trial.breaks()
-        if trial.mends is not None:
+        if trial.fixes is not None:
             time.sleep(trial.cut)
-            trial.mends()
+            trial.fixes()
         self.wait(trial.patience)
         whole, until = self._quiet(time.monotonic(), began + trial.patience)
         self.attempts.append(Attempt(trial.name, since, began, whole, until))

@@ -28,17 +28,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
 import yaml
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._dependencies import fingerprint_inputs
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._firewall import firewall_rules
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import http_socket
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.dependencies import fingerprint_inputs
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import http_socket
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     main_config,
     shared_config,
     worker_config,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import worker_units
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._watchdog import watchdog
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import worker_units
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.firewall import firewall_rules
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.watchdog import watchdog
 
 from benchmarks.fleets import SERVICES, booted, inventory, one_host, written
 from benchmarks.readme import write_measured

@@ -4,7 +4,7 @@
     .venv/bin/python -m tools.conformance                      # all example inventories, all releases that are shipped
     .venv/bin/python -m tools.conformance full --release 1.163.2
 
-The verdict is the registry's of the release (``plugins/plugin_utils/routes.json``), never our rules'.
+The verdict is the registry's of the release (``plugins/plugin_utils/routing/routes.json``), never our rules'.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._conformance imp
     verdict_table,
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, Request
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import pools_at
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST, Release, parse_release
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import kept_on_main
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import pools_at
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import OLDEST, Release, parse_release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.rules import kept_on_main
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     main_config,
     shared_config,
     worker_config,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, build_topology
 
 from tools.inventory import load_inputs
 from tools.nginx import nginx_binary

@@ -14,14 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._diagram import diagram
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES, WORKER_GROUPS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import INPUTS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._presets import PRESETS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import OLDEST
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._rules import RULES, duty_of
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES, WORKER_GROUPS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.presets import PRESETS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import OLDEST
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.rules import RULES, duty_of
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
 
 from tools.inventory import load_topology
 

@@ -19,7 +19,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 
 from tools.inventory import load_topology_json
 

@@ -10,8 +10,8 @@ from typing import Any
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import gather
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, parse_topology
 
 
 def load_variables(*sources: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]]:

@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 from ansible.plugins.filter.core import comment
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import (
     proxy_locations,
     proxy_maps,
     proxy_server,
     proxy_upstreams,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ROLE = Path(__file__).resolve().parent.parent / "roles" / "nginx"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_server
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_server
 
 from tools.inventory import load_topology
 from tools.runs import Fleet

@@ -24,8 +24,8 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
     report,
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import pending_digests
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import Rendered, Wanted
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree import Rendered, Wanted
 
 PENDING = "file_set_pending"
 """The fact of what a run would write, were it not in check mode."""

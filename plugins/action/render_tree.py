@@ -13,8 +13,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import Change, FileSetError, report
 from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER, placeholder
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import stand_in
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree import (
     PICTURE,
     README,
     README_TEXT,
@@ -25,9 +27,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._rendered import
     close,
     plan_top,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._stand_in import stand_in
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "raw", "required": True},

@@ -37,9 +37,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._dependencies import fingerprint_inputs
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._text import as_json
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.dependencies import fingerprint_inputs
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.text import as_json
 
 
 def _fingerprint_inputs(topology_json: str, host: str) -> str:

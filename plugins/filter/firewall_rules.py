@@ -41,8 +41,8 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._firewall import firewall_rules
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.firewall import firewall_rules
 
 
 def _firewall_rules(topology_json: str, host: str) -> list[dict[str, Any]]:

@@ -32,8 +32,8 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet
 
 
 def _fleet(topology_json: str) -> Any:

@@ -45,9 +45,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import check_host_versions
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import check_host_versions
 
 
 def _host_problem(topology_json: str, host: str, python: str, postgres: str = "") -> str:

@@ -53,8 +53,8 @@ _value:
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._host_checks import host_problems
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 
 SURVEYED = "topology_host"
 

@@ -53,9 +53,9 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._memory import check_memory, host_memory
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.memory import check_memory, host_memory
 
 
 def _memory_budget(

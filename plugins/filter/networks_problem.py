@@ -11,7 +11,7 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Checks a variable that holds networks, wherever its value comes from. Networks of the inventory are checked by
     P(baremetal.synapse.topology_problem#filter), which does not see variables of plays and roles.
-  - Empty if all is well; else it tells the variable, its value, the reason and the mend.
+  - Empty if all is well; else it tells the variable, its value, the reason and the fix.
 options:
   _input:
     description: The value of the variable, which has to be a list of networks.
@@ -42,9 +42,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import check_networks
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import check_networks
 
 
 def _networks_problem(networks: object, variable: str, host: str) -> str:

@@ -47,10 +47,10 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan import make_plan
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_view import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import (
     ServerRestart,
     plan_view,
     read_surveys,

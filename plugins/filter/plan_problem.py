@@ -11,7 +11,7 @@ author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Tells that a host which holds something alone has left the inventory, or that a running writer would get another
     name.
-  - Empty if all is well; else it tells the variable, its value, the reason and the mend.
+  - Empty if all is well; else it tells the variable, its value, the reason and the fix.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -44,11 +44,11 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import plain
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_checks import check_changes
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan_view import read_surveys
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import read_surveys
 
 
 def _plan_problem(topology_json: str, surveys: Mapping[str, Any], confirmed: Sequence[str] | None = None) -> str:

@@ -61,9 +61,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._budget import connection_budget
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._postgres import postgresql_settings
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.postgres import postgresql_settings
 
 # Of Debian's package ssl-cert.
 _CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"

@@ -32,9 +32,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import shared_config
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._text import as_yaml
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import shared_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.text import as_yaml
 
 
 def _shared_config(topology_json: str) -> str:

@@ -41,8 +41,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
 
 
 def _topology(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> str:

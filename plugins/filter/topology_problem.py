@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
-  - It tells the variable, its value, the reason and the mend.
+  - It tells the variable, its value, the reason and the fix.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -33,9 +33,9 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 
 
 def _topology_problem(topology_json: str) -> str:

@@ -38,7 +38,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._drop_in import drop_in
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.drop_in import drop_in
 
 
 def _unit_drop_in(unit: Mapping[str, Any], media_store_path: str) -> str:

@@ -43,8 +43,8 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._worker_files import worker_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.worker_files import worker_files
 
 
 def _worker_files(topology_json: str, host: str, kind: str) -> list[dict[str, str]]:

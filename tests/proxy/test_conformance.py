@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import Verdict, verdict_table
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import Release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import Release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
 
 from tools.conformance import example_names, judge_all
 

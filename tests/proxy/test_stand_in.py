@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, Request
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import registry
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
 
 from tools.conformance import fleet_at, members
 from tools.nginx import nginx_binary

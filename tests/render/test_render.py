@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._diagram import diagram
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
 
 from tools.inventory import load_topology, load_variables
 from tools.nginx import nginx_binary

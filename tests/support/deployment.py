@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import testinfra
-from ansible_collections.baremetal.synapse.plugins.plugin_utils import _layout as layout
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._duties import DUTIES
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_server
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_server
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     health,
     instance_map,
     secret_files,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
 from testinfra.host import Host
 
 from tools.inventory import load_topology

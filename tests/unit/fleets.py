@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import GROUPS, gather
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._presets import PRESETS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology, build_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import GROUPS, gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.presets import PRESETS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
 
 from tools.inventory import load_topology
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 import yaml
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 
 from tools.golden import CHECKS, GOLDEN, INVENTORIES, filter_names, inventory_names, load_filter, views
 from tools.inventory import load_topology_json

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import shared_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import shared_config
 
 from tools.docs_tables import ROOT
 from tools.inventory import load_topology

@@ -67,7 +67,7 @@ def _act(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run one command; what the user can mend is told in one sentence with exit code 2."""
+    """Run one command; what the user can fix is told in one sentence with exit code 2."""
     options = _parser().parse_args()
     try:
         check(commands=COMMANDS, disk=options.action in ("image", "up"))

@@ -28,4 +28,4 @@ SUITES = ("trixie", "bookworm")
 
 
 class HostsError(Exception):
-    """Something the user can read and mend; shown as one sentence, without a traceback."""
+    """Something the user can read and fix; shown as one sentence, without a traceback."""

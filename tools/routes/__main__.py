@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.routes import install, merge, probing, words
 from tools.routes.errors import RoutesError
 
-FILE = install.ROOT / "plugins" / "plugin_utils" / "routes.json"
+FILE = install.ROOT / "plugins" / "plugin_utils" / "routing" / "routes.json"
 
 
 def add(path: Path, releases: list[str]) -> int:
@@ -62,7 +62,7 @@ def check(path: Path, _rest: list[str]) -> int:
         "only names of servlets or the layout differ"
     ]:
         print(f"  {line}")
-    print(f"Mend it with `make routes RELEASE={release}`.")
+    print(f"Fix it with `make routes RELEASE={release}`.")
     return 1
 
 

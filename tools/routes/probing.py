@@ -38,7 +38,7 @@ def probe(release: str, python: Path | None = None) -> tuple[Served, ...]:
     try:
         document = json.loads(done.stdout)
     except ValueError as exc:
-        raise RoutesError(f"the probe of Synapse {release} printed no JSON ({exc}): mend {PROBE.name}.") from exc
+        raise RoutesError(f"the probe of Synapse {release} printed no JSON ({exc}): fix {PROBE.name}.") from exc
     found, routes = parse_probe(document, f"the probe of Synapse {release}")
     if found != release:
         raise RoutesError(f"{command[0]} has Synapse {found}, not {release}: remove that environment.")

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health, secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health, secret_files
 
 from tests.support.deployment import LAYOUT, Deployment, private_listeners, topology
 from tools.matrix import CLIENT, Client

@@ -7,9 +7,9 @@ import json
 import shlex
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._budget import connection_budget
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._fleet import fleet as fleet_view
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet as fleet_view
 
 from tests.support.deployment import LAYOUT, Deployment, topology
 

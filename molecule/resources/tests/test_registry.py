@@ -18,9 +18,9 @@ import httpx
 import pytest
 from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import expand
 from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import sample, variable_parts
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._registry import Route, registry
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._routing import uses_mas
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import main_config
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import uses_mas
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import Route, registry
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import main_config
 
 from tests.support.deployment import Deployment, until
 from tools.matrix import Client, encoded

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._process import Process
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import health
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health
 
 from tests.support.deployment import LAYOUT, Deployment, Machine, topology, unit_of, until
 

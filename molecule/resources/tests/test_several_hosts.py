@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
 
 from tests.support.deployment import (
     LAYOUT,
@@ -106,7 +106,7 @@ def closed(fleet: Deployment) -> Iterator[Machine]:
 
 
 def test_other_rules_stay(closed: Machine) -> None:
-    """A run mends our table, and leaves the operator's as it is."""
+    """A run fixes our table, and leaves the operator's as it is."""
     rules = closed.shell(RULES)
     closed.shell(f"nft {shlex.quote(f'add {OPERATORS_RULES}')}")
     others = closed.shell("nft list table inet operator")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every wrong inventory is refused with the variable, the value, the reason and the mend."""
+"""Every wrong inventory is refused with the variable, the value, the reason and the fix."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError, did_you_mean
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import INPUTS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._layout import pool_slot
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._releases import check_host_versions, parse_release
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import build_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError, did_you_mean
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import pool_slot
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import check_host_versions, parse_release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import build_topology
 
 from tests.unit.fleets import SEVERAL_HOSTS, one_host, one_host_inputs, several_hosts, several_hosts_inputs
 
-# A mend is a sentence that says what to do, or asks whether a known word was meant.
+# A fix is a sentence that says what to do, or asks whether a known word was meant.
 _MEND = re.compile(
     r"(?:Add|Choose|Did you mean|Known are|Leave|Move|Name|Put|Remove|Rename|Set|Upgrade|Use|Write)\b.*[.?]", re.DOTALL
 )
 
 
 def refusal(build: Callable[[], object]) -> TopologyError:
-    """Returns the error, after a look at its form: ``variable [on host X] is value: reason. mend``."""
+    """Returns the error, after a look at its form: ``variable [on host X] is value: reason. fix``."""
     with pytest.raises(TopologyError) as caught:
         build()
     error = caught.value
     where = f" on host {error.host}" if error.host else ""
     value = "not set" if error.value is None else repr(error.value)
-    assert str(error) == f"{error.variable}{where} is {value}: {error.reason}. {error.mend}"
-    assert _MEND.fullmatch(error.mend), error.mend
+    assert str(error) == f"{error.variable}{where} is {value}: {error.reason}. {error.fix}"
+    assert _MEND.fullmatch(error.fix), error.fix
     assert error.reason
     assert not error.reason.endswith(".")
     return error
 
 
-def refused(variable: str, value: object, reason: str, mend: str, host: str | None = None, **variables: Any) -> None:
+def refused(variable: str, value: object, reason: str, fix: str, host: str | None = None, **variables: Any) -> None:
     """Asserts that a fleet on one host with these variables is refused with these words."""
     error = refusal(lambda: one_host(**variables))
     assert error.variable == variable
     assert error.value == value
     assert reason in error.reason
-    assert mend in error.mend
+    assert fix in error.fix
     assert error.host == host
 
 
-def refused_pool(variable: str, value: object, reason: str, mend: str, written: Any, name: str = "sync") -> None:
+def refused_pool(variable: str, value: object, reason: str, fix: str, written: Any, name: str = "sync") -> None:
     """Asserts that a pool of generic workers is refused."""
-    refused(f"generic_workers.{variable}", value, reason, mend, "synapse1", generic_workers={name: written})
+    refused(f"generic_workers.{variable}", value, reason, fix, "synapse1", generic_workers={name: written})
 
 
 def test_a_message_has_variable_host_value_reason_and_mend() -> None:
@@ -84,7 +84,7 @@ def test_a_server_name_that_is_none(name: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "reason", "mend"),
+    ("variable", "value", "reason", "fix"),
     [
         ("synapse_preset", "smal", "it is one of monolith, small", "Did you mean 'small'?"),
         ("synapse_preset", "zzz", "it is one of", "Known are: full, large"),
@@ -119,12 +119,12 @@ def test_a_server_name_that_is_none(name: object) -> None:
         ("redis_package", "redis-servr", "it is one of redis-server, valkey-server", "Did you mean 'redis-server'?"),
     ],
 )
-def test_a_variable_of_the_wrong_form(variable: str, value: object, reason: str, mend: str) -> None:
-    refused(variable, value, reason, mend, **{variable: value})  # type: ignore[arg-type]
+def test_a_variable_of_the_wrong_form(variable: str, value: object, reason: str, fix: str) -> None:
+    refused(variable, value, reason, fix, **{variable: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "mend"),
+    ("variable", "value", "fix"),
     [
         ("synapse_address", "10.0.0.1/24", "Write 10.0.0.11."),
         ("synapse_address", 10, "Write 10.0.0.11."),
@@ -136,18 +136,18 @@ def test_a_variable_of_the_wrong_form(variable: str, value: object, reason: str,
         ("background_workers", "pusher", "name: value lines"),
     ],
 )
-def test_a_variable_of_one_host_of_the_wrong_form_names_the_host(variable: str, value: object, mend: str) -> None:
+def test_a_variable_of_one_host_of_the_wrong_form_names_the_host(variable: str, value: object, fix: str) -> None:
     variables: dict[str, Any] = {"generic_workers": {"sync": {}}, variable: value}
     error = refusal(lambda: one_host(**variables))
     assert (error.variable, error.value, error.host) == (variable, value, "synapse1")
-    assert mend in error.mend
+    assert fix in error.fix
 
 
 def test_a_host_whose_name_cannot_be_part_of_a_worker_name() -> None:
     error = refusal(lambda: one_host("häst", generic_workers={"sync": {}}))
     assert (error.variable, error.value, error.host) == ("synapse_host_label", "häst", "häst")
     assert "part of worker names" in error.reason
-    assert "in host_vars" in error.mend
+    assert "in host_vars" in error.fix
 
 
 def test_the_model_has_a_case_for_every_input() -> None:
@@ -160,7 +160,7 @@ def test_hosts_that_disagree_on_a_variable_of_the_fleet() -> None:
     error = refusal(lambda: several_hosts({"media1": {"synapse_server_name": "other.org"}}))
     assert (error.variable, error.value, error.host) == ("synapse_server_name", "other.org", "media1")
     assert "it is 'example.org' on background1, and all hosts of a fleet share it" in error.reason
-    assert "group_vars/all" in error.mend
+    assert "group_vars/all" in error.fix
 
 
 # Releases
@@ -256,7 +256,7 @@ def test_a_release_that_needs_a_newer_python_or_postgresql(
     error = refusal(lambda: check_host_versions(parse_release(release), "db1", python, postgres))
     assert (error.variable, error.value, error.host) == ("synapse_version", release, "db1")
     assert error.reason == reason
-    assert "or choose an older release." in error.mend
+    assert "or choose an older release." in error.fix
 
 
 def test_a_host_that_is_new_enough_is_fine_with_or_without_postgresql() -> None:
@@ -272,14 +272,14 @@ def test_a_group_that_does_not_exist(group: str) -> None:
     error = refusal(lambda: one_host(without=[group]))
     assert (error.variable, error.value) == ("inventory", None)
     assert error.reason == f"the group {group} does not exist or has no host"
-    assert error.mend == f"Put a host into the group {group}."
+    assert error.fix == f"Put a host into the group {group}."
 
 
 def test_workers_without_redis() -> None:
     error = refusal(lambda: one_host(without=["redis"], generic_workers={"sync": {}}))
     assert (error.variable, error.value) == ("inventory", None)
     assert "the group redis does not exist or has no host, and workers talk through Redis" in error.reason
-    assert error.mend == "Put a host into the group redis."
+    assert error.fix == "Put a host into the group redis."
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_a_misspelt_group(misspelt: str, meant: str) -> None:
     error = refusal(lambda: build_topology({"groups": groups, "hosts": hosts}))
     assert (error.variable, error.value) == ("inventory", misspelt)
     assert "there is no such group" in error.reason
-    assert error.mend == f"Did you mean the group '{meant}'?"
+    assert error.fix == f"Did you mean the group '{meant}'?"
 
 
 def test_groups_of_the_operator_that_are_named_alike_are_none_of_our_business() -> None:
@@ -307,7 +307,7 @@ def test_two_hosts_in_a_group_that_takes_one(group: str) -> None:
     error = refusal(lambda: several_hosts(groups=groups))
     assert (error.variable, error.value) == ("inventory", "db1, main1")
     assert error.reason == f"the group {group} takes one host"
-    assert error.mend == "Leave one of them in it."
+    assert error.fix == "Leave one of them in it."
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_pools_that_no_host_would_run(group: str, pools: dict[str, Any]) -> None
     error = refusal(lambda: one_host(without=[group], **variables))
     assert (error.variable, error.value, error.host) == (group, ", ".join(pools), "synapse1")
     assert "nobody would run these pools" in error.reason
-    assert f"Put a host into the group {group}" in error.mend
+    assert f"Put a host into the group {group}" in error.fix
 
 
 def test_pools_that_no_host_would_run_and_that_are_none() -> None:
@@ -332,15 +332,15 @@ def test_a_preset_whose_group_has_no_host(group: str) -> None:
     error = refusal(lambda: one_host(without=[group], synapse_preset="small"))
     assert (error.variable, error.value) == ("synapse_preset", "small")
     assert f"it has {group}, but the group {group} does not exist" in error.reason
-    assert f"set {group}: {{}}" in error.mend
+    assert f"set {group}: {{}}" in error.fix
 
 
 # Pools
 
 
-@pytest.mark.parametrize(("duty", "mend"), [("synk", "Did you mean 'sync'?"), ("zzzz", "Known are: account_data")])
-def test_an_unknown_duty(duty: str, mend: str) -> None:
-    refused_pool("x.duties", duty, "there is no such duty", mend, {"duties": ["typing", duty]}, "x")
+@pytest.mark.parametrize(("duty", "fix"), [("synk", "Did you mean 'sync'?"), ("zzzz", "Known are: account_data")])
+def test_an_unknown_duty(duty: str, fix: str) -> None:
+    refused_pool("x.duties", duty, "there is no such duty", fix, {"duties": ["typing", duty]}, "x")
 
 
 @pytest.mark.parametrize("duty", [3, None, ["sync"], {"sync": None}])
@@ -389,9 +389,9 @@ def test_a_pool_that_is_no_mapping(written: object) -> None:
     refused_pool("sync", written, "a pool is a mapping", "Write sync: {count: 1}.", written)
 
 
-@pytest.mark.parametrize(("key", "mend"), [("cuont", "Did you mean 'count'?"), ("zz", "Known are: cache_factor")])
-def test_an_unknown_setting_of_a_pool(key: str, mend: str) -> None:
-    refused_pool(f"sync.{key}", 1, "a pool has no such setting", mend, {key: 1})
+@pytest.mark.parametrize(("key", "fix"), [("cuont", "Did you mean 'count'?"), ("zz", "Known are: cache_factor")])
+def test_an_unknown_setting_of_a_pool(key: str, fix: str) -> None:
+    refused_pool(f"sync.{key}", 1, "a pool has no such setting", fix, {key: 1})
 
 
 _WRONG_SETTINGS = [
@@ -412,10 +412,10 @@ _WRONG_SETTINGS = [
 _WRONG_ENVIRONMENTS = [["A=1"], {"A-B": "1"}, {"A": 1}, {"A": "1\nB=2"}, {"": "x"}]
 
 
-@pytest.mark.parametrize(("setting", "value", "reason", "mend"), _WRONG_SETTINGS)
-def test_a_setting_of_the_wrong_form(setting: str, value: object, reason: str, mend: str) -> None:
-    refused_pool(f"sync.{setting}", value, reason, mend, {setting: value})
-    refused(f"synapse_main_settings.{setting}", value, reason, mend, synapse_main_settings={setting: value})
+@pytest.mark.parametrize(("setting", "value", "reason", "fix"), _WRONG_SETTINGS)
+def test_a_setting_of_the_wrong_form(setting: str, value: object, reason: str, fix: str) -> None:
+    refused_pool(f"sync.{setting}", value, reason, fix, {setting: value})
+    refused(f"synapse_main_settings.{setting}", value, reason, fix, synapse_main_settings={setting: value})
 
 
 @pytest.mark.parametrize("environment", _WRONG_ENVIRONMENTS)
@@ -423,7 +423,7 @@ def test_an_environment_of_the_wrong_form(environment: object) -> None:
     error = refusal(lambda: one_host(generic_workers={"sync": {"env": environment}}))
     assert (error.variable, error.host) == ("generic_workers.sync.env", "synapse1")
     assert "environment variables to strings of one line" in error.reason
-    assert 'NAME: "value"' in error.mend
+    assert 'NAME: "value"' in error.fix
 
 
 def test_an_unknown_setting_of_main() -> None:
@@ -451,7 +451,7 @@ def test_an_option_that_is_computed_is_refused_without_its_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "duty", "reason", "mend"),
+    ("group", "duty", "reason", "fix"),
     [
         ("generic_workers", "media", "another kind of worker", "Move it to a pool of media_workers."),
         ("generic_workers", "media_background", "another kind of worker", "Move it to a pool of media_workers."),
@@ -465,9 +465,9 @@ def test_an_option_that_is_computed_is_refused_without_its_value() -> None:
         ),
     ],
 )
-def test_a_duty_in_the_wrong_group(group: str, duty: str, reason: str, mend: str) -> None:
+def test_a_duty_in_the_wrong_group(group: str, duty: str, reason: str, fix: str) -> None:
     variables: dict[str, Any] = {group: {duty: {}}}
-    refused(f"{group}.{duty}.duties", duty, reason, mend, "synapse1", **variables)
+    refused(f"{group}.{duty}.duties", duty, reason, fix, "synapse1", **variables)
 
 
 def test_a_writer_of_quarantine_that_has_no_media() -> None:
@@ -514,7 +514,7 @@ def test_two_workers_of_a_duty_for_one_on_two_hosts(duty: str) -> None:
     assert error.value == f"generic1-{duty}-1 and generic2-{duty}-1"
     assert error.variable.startswith(f"generic_workers.{duty}.")
     assert "in the whole fleet" in error.reason
-    assert duty in error.mend
+    assert duty in error.fix
     assert error.host == "generic2"
 
 
@@ -534,7 +534,7 @@ def test_media_workers_on_two_hosts_without_a_shared_store() -> None:
     error = refusal(lambda: several_hosts(groups=groups, media_workers={"media": {}}))
     assert (error.variable, error.value) == ("media_workers", "generic1, media1")
     assert "need one media store" in error.reason
-    assert "synapse_media_store_shared: true" in error.mend
+    assert "synapse_media_store_shared: true" in error.fix
     shared = several_hosts(groups=groups, media_workers={"media": {}}, synapse_media_store_shared=True)
     assert len(shared.with_duty("media")) == 2
 
@@ -551,7 +551,7 @@ def test_two_pools_of_the_same_name_on_a_host() -> None:
     assert error.variable in ("generic_workers.x", "background_workers.x")
     assert (error.value, error.host) == ("synapse1-x-1", "synapse1")
     assert "names and sockets must differ" in error.reason
-    assert "Rename one of the pools" in error.mend
+    assert "Rename one of the pools" in error.fix
 
 
 def test_two_hosts_of_the_same_label() -> None:
@@ -562,7 +562,7 @@ def test_two_hosts_of_the_same_label() -> None:
     )
     assert (error.value, error.host) == ("w-sync-1", "generic2")
     assert "generic_workers on generic1 has a worker of the same name" in error.reason
-    assert "synapse_host_label" in error.mend
+    assert "synapse_host_label" in error.fix
 
 
 def _names_with_one_slot() -> tuple[str, str]:
@@ -582,7 +582,7 @@ def test_two_pools_whose_ports_clash_by_chance() -> None:
     assert error.variable in (f"generic_workers.{first}.port_slot", f"generic_workers.{second}.port_slot")
     assert error.value in range(10000, 17200)
     assert "would both use this port" in error.reason
-    assert "to a free slot (40 to 179)" in error.mend
+    assert "to a free slot (40 to 179)" in error.fix
     pools[second]["port_slot"] = 40 if pool_slot(first) != 40 else 41
     assert len(one_host(generic_workers=pools).workers) == 2
 
@@ -626,7 +626,7 @@ def test_a_name_too_long_for_a_socket() -> None:
     error = refusal(lambda: one_host(synapse_host_label=label, generic_workers={"federation_sender": {}}))
     assert (error.variable, error.value) == ("synapse_host_label", f"{label}-federation_sender-1")
     assert "the path of its socket would be longer than 100 characters" in error.reason
-    assert "Set a shorter synapse_host_label" in error.mend
+    assert "Set a shorter synapse_host_label" in error.fix
     assert one_host(synapse_host_label="a" * 40, generic_workers={"federation_sender": {}}).workers
 
 
@@ -637,7 +637,7 @@ def test_sockets_between_hosts() -> None:
     error = refusal(lambda: several_hosts(synapse_transport="unix"))
     assert (error.variable, error.value) == ("synapse_transport", "unix")
     assert "sockets do not leave a host" in error.reason
-    assert error.mend == "Set it to auto or tcp."
+    assert error.fix == "Set it to auto or tcp."
 
 
 def test_a_host_of_several_without_an_address() -> None:
@@ -646,7 +646,7 @@ def test_a_host_of_several_without_an_address() -> None:
     error = refusal(lambda: build_topology(inputs))
     assert (error.variable, error.value, error.host) == ("synapse_address", None, "media1")
     assert "the others must reach this one" in error.reason
-    assert "in its host_vars" in error.mend
+    assert "in its host_vars" in error.fix
 
 
 @pytest.mark.parametrize(
@@ -688,7 +688,7 @@ def test_a_host_of_a_worker_group_for_which_nobody_has_said_what_it_runs(group: 
     error = refusal(lambda: build_topology(inputs))
     assert (error.variable, error.value, error.host) == (group, None, "synapse1")
     assert error.reason == f"the host is in the group {group} and would run nothing"
-    assert f"{group}: {{}} for none, or set synapse_preset" in error.mend
+    assert f"{group}: {{}} for none, or set synapse_preset" in error.fix
 
 
 @pytest.mark.parametrize("said", [{"generic_workers": {}}, {"synapse_preset": "monolith"}])
@@ -706,7 +706,7 @@ def test_a_worker_that_the_topology_does_not_have() -> None:
     topology = one_host(generic_workers={"sync": {}})
     error = refusal(lambda: topology.worker("synapse1-sync-2"))
     assert (error.variable, error.value) == ("worker", "synapse1-sync-2")
-    assert "Did you mean 'synapse1-sync-1'?" in error.mend
+    assert "Did you mean 'synapse1-sync-1'?" in error.fix
 
 
 def test_a_word_that_is_near_a_known_one_is_suggested_and_else_all_are_named() -> None:
@@ -730,7 +730,7 @@ def test_a_misspelt_variable(name: str, meant: str) -> None:
     variables: dict[str, Any] = {name: "secret"}
     error = refusal(lambda: one_host(**variables))
     assert (error.variable, error.value) == (name, "(not shown)")
-    assert error.mend == f"Did you mean '{meant}'?"
+    assert error.fix == f"Did you mean '{meant}'?"
 
 
 def test_no_input_of_a_role_is_taken_for_a_misspelt_one() -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._inventory import COMPUTED_OPTIONS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._plan import make_plan
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._proxy import proxy_upstreams
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config import (
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import COMPUTED_OPTIONS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     health,
     instance_map,
     main_config,
@@ -23,8 +24,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils._synapse_config 
     stream_writers,
     worker_config,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils._units import main_unit, worker_units
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import main_unit, worker_units
 
 from tests.unit.fleets import ROOT, every_fleet, names, one_host, pool, several_hosts
 from tests.unit.nginx_maps import Proxy

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each process depends on, so that a change restarts those that it concerns and nobody else.
+
+Every process reads all of homeserver.yaml, but some of its options only matter to some of them: Synapse compares the
+names in them with its own (config/workers.py), and the main process hands work over to those that they name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model import layout
+from ..model.duties import DUTIES, MEDIA
+from ..model.process import Process
+from ..model.releases import Release
+from ..model.topology import Topology
+from ..synapse.units import unit_of
+
+NESTED_OPTIONS = ("instance_map", "stream_writers")
+"""Options that are compared entry by entry, so that a reason can name the stream."""
+
+_OPTIONS_OF_DUTIES = {
+    "federation_sender_instances": "federation_sender",
+    "pusher_instances": "pusher",
+    "run_background_tasks_on": "background_tasks",
+    "update_user_directory_from_worker": "user_directory",
+    "notify_appservices_from_worker": "appservices",
+}
+# From 1.136 to 1.140 the second reload hangs: https://github.com/element-hq/synapse/issues/19060
+_RELOAD_HANGS = (Release(1, 136), Release(1, 141))
+
+
+def option_key(option: str) -> str:
+    """Returns how an option of homeserver.yaml is called among the inputs of a process."""
+    return f"{layout.SHARED_CONFIG}: {option}"
+
+
+def reloads(release: Release) -> bool:
+    """Tells whether a process of this release may be told to read its caches and its logging anew."""
+    return not _RELOAD_HANGS[0] <= release < _RELOAD_HANGS[1]
+
+
+def fingerprint_inputs(topology: Topology, host: str) -> dict[str, Any]:
+    """Returns ``fingerprint.json`` of a host: for each of its processes what it depends on."""
+    return {
+        "directory": layout.FINGERPRINT_DIR,
+        "instances": {
+            process.name: _inputs(topology, process) for process in topology.processes if process.host == host
+        },
+    }
+
+
+def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
+    own = [layout.MAIN_CONFIG] if process.is_main else [f"{layout.WORKERS_DIR}/{process.name}.yaml"]
+    template = [] if process.is_main else [f"{layout.UNIT_DIR}/{layout.WORKER_UNIT}"]
+    units = [path for name in (*template, f"{layout.UNIT_DIR}/{unit_of(process)}") for path in (name, f"{name}.d")]
+    registrations = topology.options["synapse_extra_config"].get("app_service_config_files") or []
+    return {
+        "duties": list(process.duties),
+        "links": [layout.CURRENT],
+        "files": [*own, layout.LOG_CONFIG, layout.SECRETS_DIR, *units, *map(str, registrations)],
+        "options": layout.SHARED_CONFIG,
+        "nested": list(NESTED_OPTIONS),
+        "ignored": _ignored(topology, process),
+        "reloaded": [layout.LOG_CONFIG, option_key("caches")] if reloads(topology.release) else [],
+    }
+
+
+def _ignored(topology: Topology, process: Process) -> list[str]:
+    if process.is_main:
+        serves_media = not topology.with_duty("media")
+        ignored = []
+    else:
+        serves_media = process.group == MEDIA
+        ignored = [option for option, duty in _OPTIONS_OF_DUTIES.items() if duty not in process.duties]
+    return ignored if serves_media else [*ignored, "media_instance_running_background_jobs"]
+
+
+def sharded_duties() -> dict[str, str]:
+    """Returns the duties that are shared out by a list, with the name of the list among the inputs of a process.
+
+    Two processes with different lists would both do the work of one, or nobody would: so all stop before one starts.
+    """
+    return {
+        "events": option_key("stream_writers.events"),
+        "federation_sender": option_key("federation_sender_instances"),
+        "pusher": option_key("pusher_instances"),
+    }
+
+
+def held_alone(duty: str) -> bool:
+    """Tells whether a process must give the duty up before another takes it: streams, and what is for one worker."""
+    return DUTIES[duty].single or DUTIES[duty].stream is not None or duty in sharded_duties()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of a whole inventory that no single value can tell: groups, misspelt names, computed options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from .duties import WORKER_GROUPS
+from .errors import TopologyError
+from .inventory import (
+    COMPUTED_OPTIONS,
+    GROUPS,
+    INPUTS,
+    MAIN_GROUP,
+    NGINX_GROUP,
+    POSTGRES_GROUP,
+    REDIS_GROUP,
+    host_input,
+)
+from .presets import PRESETS
+
+_NEAR = 0.85  # of difflib's ratio: one or two letters of a name
+
+
+def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
+    """Refuses groups that are missing, misspelt, or hold more hosts than they may."""
+    for group in groups:
+        near = [] if group in GROUPS else get_close_matches(group, GROUPS, n=1, cutoff=_NEAR)
+        if near and not groups.get(near[0]):
+            raise TopologyError(
+                "inventory",
+                group,
+                "there is no such group in this collection, so its hosts would get nothing",
+                f"Did you mean the group '{near[0]}'?",
+            )
+    for group in (POSTGRES_GROUP, MAIN_GROUP, NGINX_GROUP):
+        if not groups.get(group):
+            raise TopologyError(
+                "inventory",
+                None,
+                f"the group {group} does not exist or has no host",
+                f"Put a host into the group {group}.",
+            )
+    for group in (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP):
+        if len(groups.get(group, ())) > 1:
+            raise TopologyError(
+                "inventory",
+                ", ".join(groups[group]),
+                f"the group {group} takes one host",
+                "Leave one of them in it.",
+            )
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuses variables that nobody reads and whose names are nearly those of inputs."""
+    for name in names:
+        near = get_close_matches(name, INPUTS, n=1, cutoff=_NEAR)
+        if near:
+            raise TopologyError(
+                name, "(not shown)", "there is no such variable, so nobody would read it", f"Did you mean '{near[0]}'?"
+            )
+
+
+def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> None:
+    """Refuses options that are computed from the topology; their values are not shown, because they may be secrets."""
+    for name in sorted(value):
+        if name in COMPUTED_OPTIONS or name.startswith("worker_"):
+            raise TopologyError(
+                f"{variable}.{name}",
+                "(not shown)",
+                "it is computed from the topology",
+                "Remove it; docs/topology.md tells which variable sets it.",
+                host,
+            )
+
+
+def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
+    """Refuses hosts of a worker group that would run nothing because nobody has said what; ``{}`` says it."""
+    groups, hosts = inputs["groups"], inputs["hosts"]
+    if any("synapse_preset" in variables for variables in hosts.values()):
+        return
+    for group in WORKER_GROUPS:
+        for host in groups.get(group, ()):
+            if hosts[host].get(group) is None:
+                raise TopologyError(
+                    group,
+                    None,
+                    f"the host is in the group {group} and would run nothing",
+                    f"Write its pools in group_vars/{group}.yml, {group}: {{}} for none, or set synapse_preset.",
+                    host,
+                )
+
+
+def check_addresses(addresses: Mapping[str, str]) -> None:
+    """Refuses addresses at which the hosts of a fleet of several cannot reach each other, or tell each other apart.
+
+    Args:
+        addresses: the address of each host, in the form of an IP address.
+    """
+    if len(addresses) < 2:
+        return
+    holders: dict[IPv4Address | IPv6Address, str] = {}
+    for host, written in addresses.items():
+        address = ip_address(written)
+        if address.is_loopback or address.is_unspecified or address.is_multicast:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                "it is no address at which another host could reach this one",
+                "Set it to the host's private address, in its host_vars.",
+                host,
+            )
+        first = next(iter(holders), address)
+        if first.version != address.version:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                f"{holders[first]} has {first}, and the firewall and PostgreSQL know hosts by addresses of one kind",
+                f"Use IPv{first.version} or IPv{address.version} for all hosts.",
+                host,
+            )
+        other = holders.setdefault(address, host)
+        if other != host:
+            raise TopologyError(
+                "synapse_address",
+                written,
+                f"{other} has the same address",
+                "Set it to the address of this host alone, in its host_vars.",
+                host,
+            )
+
+
+def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
+    """Refuses worker pools that no host would run, because their group has no host."""
+    groups, hosts = inputs["groups"], inputs["hosts"]
+    for group in WORKER_GROUPS:
+        members = groups.get(group, [])
+        for host, variables in hosts.items():
+            if variables.get(group) and not members:
+                pools = host_input(hosts, host, group)
+                raise TopologyError(
+                    group,
+                    ", ".join(pools),
+                    f"the group {group} does not exist or has no host, so nobody would run these pools",
+                    f"Put a host into the group {group}, or remove the variable.",
+                    host,
+                )
+        if PRESETS[preset][group] and not members and not any(group in variables for variables in hosts.values()):
+            raise TopologyError(
+                "synapse_preset",
+                preset,
+                f"it has {group}, but the group {group} does not exist or has no host",
+                f"Put a host into the group {group}, or set {group}: {{}}.",
+            )

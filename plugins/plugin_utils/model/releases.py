@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synapse releases: which are supported and what each needs of its host."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import TopologyError
+
+
+@dataclass(frozen=True, order=True)
+class Release:
+    """One Synapse release, ordered as its numbers are."""
+
+    major: int
+    minor: int
+    patch: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+OLDEST = Release(1, 130, 0)
+"""The oldest release that is deployed: all secrets can be given as files from 1.126 on."""
+
+NEWEST = Release(1, 163, 2)
+"""The newest release whose routes and settings this collection knows. A newer one gets the routes of this one, and the
+run says so."""
+
+# Synapse's storage/engines/postgres.py and pyproject.toml at the named releases.
+_POSTGRES_MINIMUM = ((Release(1, 143), 14), (Release(1, 122), 13))
+_PYTHON_MINIMUM = ((Release(1, 142), (3, 10)), (Release(1, 119), (3, 9)))
+
+
+def parse_release(value: object, variable: str = "synapse_version") -> Release:
+    """Reads a release as the operator writes it, ``1.163.2`` or ``"1.163.0"``.
+
+    Raises:
+        TopologyError: it is not of this form, or older than what is supported.
+    """
+    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", value) if isinstance(value, str) else None
+    if match is None:
+        raise TopologyError(
+            variable,
+            value,
+            "a Synapse release has three numbers and no suffix",
+            f'Write it as a string, for example {variable}: "{NEWEST}".',
+        )
+    release = Release(*(int(number) for number in match.groups()))
+    if release < OLDEST:
+        raise TopologyError(
+            variable,
+            value,
+            f"this collection deploys Synapse {OLDEST} and newer",
+            f"Set {variable} to such a release, for example {NEWEST}.",
+        )
+    return release
+
+
+def postgres_minimum(release: Release) -> int:
+    """Returns the oldest major version of PostgreSQL that the release starts with (storage/engines/postgres.py)."""
+    return next(version for since, version in _POSTGRES_MINIMUM if release >= since)
+
+
+def python_minimum(release: Release) -> tuple[int, int]:
+    """Returns the oldest Python that the release installs on (Synapse's pyproject.toml)."""
+    return next(version for since, version in _PYTHON_MINIMUM if release >= since)
+
+
+def check_host_versions(release: Release, host: str, python: str, postgres: str | None) -> None:
+    """Refuses a host whose Python or PostgreSQL is too old for the release.
+
+    Args:
+        release: the release to be deployed.
+        host: the inventory name of the host.
+        python: its version of Python, ``3.11.2``.
+        postgres: the major version of its PostgreSQL (``15``), None where it has no database role.
+
+    Raises:
+        TopologyError: one of them is too old.
+    """
+    needed = python_minimum(release)
+    if tuple(int(part) for part in python.split(".")[:2]) < needed:
+        raise TopologyError(
+            "synapse_version",
+            str(release),
+            f"it needs Python {needed[0]}.{needed[1]}, the host has {python}",
+            "Upgrade the host's Debian, or choose an older release.",
+            host,
+        )
+    if postgres is not None and int(postgres.split(".")[0]) < postgres_minimum(release):
+        raise TopologyError(
+            "synapse_version",
+            str(release),
+            f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
+            "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
+            host,
+        )

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The topology: which processes a fleet has and how they reach each other. Frozen, checked, and free of Ansible."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from . import layout
+from .checks import (
+    check_addresses,
+    check_extra_config,
+    check_groups,
+    check_groups_have_pools,
+    check_names,
+    check_pools_have_a_group,
+)
+from .duties import DUTIES, MEDIA, WORKER_GROUPS
+from .errors import TopologyError, did_you_mean
+from .inventory import (
+    HOST_LABEL,
+    INPUTS,
+    MAIN_GROUP,
+    NGINX_GROUP,
+    POSTGRES_GROUP,
+    REDIS_GROUP,
+    fleet_input,
+    host_input,
+    pools_of,
+)
+from .pools import Place, read_pool, read_settings
+from .process import MAIN, Process
+from .releases import Release, parse_release
+
+LOOPBACK = "127.0.0.1"
+_SSH_PORT = 22
+_NGINX_PORTS = (80, 443, 8448)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Topology:
+    """A whole fleet, checked.
+
+    Attributes:
+        server_name: the Matrix server name.
+        release: the Synapse release.
+        unix: whether the processes reach each other over UNIX sockets; over TCP if not.
+        main: the main process.
+        workers: all workers, in the order of every list of Synapse.
+        postgres_host: the host of PostgreSQL.
+        redis_host: the host of Redis; None for a fleet without workers that has none.
+        nginx_hosts: the hosts of nginx.
+        addresses: where each host is reached by the others.
+        options: the values of all inputs that are the same on every host.
+        by_duty: the workers with each duty, in the order of every list of Synapse.
+    """
+
+    server_name: str
+    release: Release
+    unix: bool
+    main: Process
+    workers: tuple[Process, ...]
+    postgres_host: str
+    redis_host: str | None
+    nginx_hosts: tuple[str, ...]
+    addresses: Mapping[str, str]
+    options: Mapping[str, Any]
+    by_duty: Mapping[str, tuple[Process, ...]]
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Main and all workers."""
+        return (self.main, *self.workers)
+
+    def with_duty(self, duty: str) -> tuple[Process, ...]:
+        """Returns the workers with the duty, in the order in which Synapse shards over them."""
+        return self.by_duty.get(duty, ())
+
+    def worker(self, name: str) -> Process:
+        """Returns the worker of that name."""
+        found = next((worker for worker in self.workers if worker.name == name), None)
+        if found is None:
+            names = [worker.name for worker in self.workers]
+            raise TopologyError("worker", name, "the topology has no such worker", did_you_mean(name, names))
+        return found
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sorts ``sync-2`` before ``sync-10``, the same on every machine."""
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]
+
+
+@lru_cache(maxsize=8)
+def parse_topology(inputs: str) -> Topology:
+    """Reads the fact ``topology_json``; all filters of a run share the result."""
+    return build_topology(json.loads(inputs))
+
+
+def build_topology(inputs: Mapping[str, Any]) -> Topology:
+    """Builds the topology and checks it.
+
+    Args:
+        inputs: what ``gather`` read from the inventory.
+
+    Raises:
+        TopologyError: the first thing that is wrong with the inventory.
+    """
+    groups, hosts = inputs["groups"], inputs["hosts"]
+    check_groups(groups)
+    check_names(inputs.get("other_variables", ()))
+    options = {name: fleet_input(hosts, name) for name, entry in INPUTS.items() if not entry.per_host}
+    release = parse_release(options["synapse_version"])
+    preset = options["synapse_preset"]
+    check_pools_have_a_group(inputs, preset)
+    check_groups_have_pools(inputs)
+    check_extra_config("synapse_extra_config", options["synapse_extra_config"])
+    unix = _is_unix(options["synapse_transport"], hosts)
+    addresses = {host: _address(hosts, host) for host in hosts}
+    check_addresses(addresses)
+    for host in groups[NGINX_GROUP]:
+        for name in ("nginx_admin_allowed", "nginx_trusted_proxies"):
+            host_input(hosts, host, name)
+
+    main = Process(
+        name=MAIN,
+        group=MAIN_GROUP,
+        host=groups[MAIN_GROUP][0],
+        pool=MAIN,
+        index=1,
+        duties=(),
+        address=addresses[groups[MAIN_GROUP][0]],
+        slot=layout.MAIN_SLOT,
+        settings=read_settings("synapse_main_settings", options["synapse_main_settings"], None),
+    )
+    workers: list[Process] = []
+    for group in WORKER_GROUPS:
+        for host in groups.get(group, ()):
+            label = host_input(hosts, host, "synapse_host_label") or host
+            _check_label(label, host)
+            place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
+            for pool, value in pools_of(hosts, host, group, preset, release).items():
+                workers += read_pool(place, pool, value)
+    workers.sort(key=lambda worker: natural_key(worker.name))
+    redis_host = next(iter(groups.get(REDIS_GROUP, ())), None)
+    _check_redis(workers, redis_host)
+    _check_singles(workers)
+    _check_names([main, *workers])
+    _check_ports([main, *workers], groups, options)
+    _check_media_store(workers, options["synapse_media_store_shared"])
+
+    ordered = tuple(_with_media_singles(workers, release))
+    by_duty = {duty: tuple(worker for worker in ordered if duty in worker.duties) for duty in DUTIES}
+    return Topology(
+        server_name=options["synapse_server_name"],
+        release=release,
+        unix=unix,
+        main=main,
+        workers=ordered,
+        postgres_host=groups[POSTGRES_GROUP][0],
+        redis_host=redis_host,
+        nginx_hosts=tuple(groups[NGINX_GROUP]),
+        addresses=addresses,
+        options=options,
+        by_duty=by_duty,
+    )
+
+
+def _is_unix(transport: str, hosts: Mapping[str, Any]) -> bool:
+    if transport == "unix" and len(hosts) > 1:
+        raise TopologyError(
+            "synapse_transport",
+            transport,
+            f"the fleet has {len(hosts)} hosts, and sockets do not leave a host",
+            "Set it to auto or tcp.",
+        )
+    return transport == "unix" or (transport == "auto" and len(hosts) == 1)
+
+
+def _address(hosts: Mapping[str, Any], host: str) -> str:
+    address = host_input(hosts, host, "synapse_address")
+    if address is None and len(hosts) > 1:
+        raise TopologyError(
+            "synapse_address",
+            None,
+            "in a fleet of several hosts the others must reach this one",
+            "Set it to the host's private address, in its host_vars.",
+            host,
+        )
+    return address or LOOPBACK
+
+
+def _check_label(label: str, host: str) -> None:
+    if not HOST_LABEL.fullmatch(label):
+        raise TopologyError(
+            "synapse_host_label",
+            label,
+            "it becomes part of worker names and of the URLs between processes",
+            "Set it, in host_vars, to a short name of letters, digits, '-', '_' and '.'.",
+            host,
+        )
+
+
+def _check_redis(workers: Sequence[Process], redis_host: str | None) -> None:
+    if workers and redis_host is None:
+        raise TopologyError(
+            "inventory",
+            None,
+            "the group redis does not exist or has no host, and workers talk through Redis",
+            "Put a host into the group redis.",
+        )
+
+
+def _check_singles(workers: Iterable[Process]) -> None:
+    holders: dict[str, Process] = {}
+    for worker in workers:
+        for name in worker.duties:
+            if not DUTIES[name].single:
+                continue
+            first = holders.setdefault(name, worker)
+            if first is worker:
+                continue
+            what = f"stream {name} has one writer" if DUTIES[name].stream else f"duty {name} is for one worker"
+            if first.host != worker.host:
+                setting, fix = "duties", "write the pool into the host_vars of one host"
+            elif first.pool != worker.pool:
+                setting, fix = "duties", "take it out of the duties of the other pool"
+            else:
+                setting, fix = "count", "count: 1, or a pool of its own"
+            raise TopologyError(
+                f"{worker.group}.{worker.pool}.{setting}",
+                f"{first.name} and {worker.name}",
+                f"the {what} in the whole fleet",
+                f"Leave {name} to one of them: {fix}.",
+                worker.host,
+            )
+
+
+def _check_names(processes: Iterable[Process]) -> None:
+    names: dict[str, Process] = {}
+    for process in processes:
+        first = names.setdefault(process.name, process)
+        if first is not process:
+            raise TopologyError(
+                f"{process.group}.{process.pool}",
+                process.name,
+                f"{first.group} on {first.host} has a worker of the same name, and names and sockets must differ",
+                "Rename one of the pools, or set synapse_host_label.",
+                process.host,
+            )
+
+
+def _check_ports(processes: Iterable[Process], groups: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> None:
+    used: dict[tuple[str, int], tuple[str, str]] = {}
+    for host in (host for members in groups.values() for host in members):
+        _claim(used, host, _SSH_PORT, "SSH", "")
+    for host in groups[NGINX_GROUP]:
+        for port in _NGINX_PORTS:
+            _claim(used, host, port, "nginx", "")
+    for group, variable in ((POSTGRES_GROUP, "postgres_port"), (REDIS_GROUP, "redis_port")):
+        for host in groups.get(group, ()):
+            _claim(used, host, options[variable], group, variable)
+    for process in processes:
+        for port in (process.http_port, process.replication_port, process.metrics_port):
+            _claim(used, process.host, port, process.name, f"{process.group}.{process.pool}.port_slot")
+
+
+def _claim(used: dict[tuple[str, int], tuple[str, str]], host: str, port: int, owner: str, variable: str) -> None:
+    first, _ = used.setdefault((host, port), (owner, variable))
+    if first != owner:
+        fix = (
+            "Choose another port."
+            if variable.endswith("_port")
+            else (
+                f"Set {variable} to a free slot ({layout.FIRST_FREE_SLOT} to {layout.SLOTS - 1}), or rename the pool."
+            )
+        )
+        raise TopologyError(variable, port, f"{first} and {owner} would both use this port", fix, host)
+
+
+def _check_media_store(workers: Iterable[Process], shared: bool) -> None:
+    hosts = sorted({worker.host for worker in workers if worker.group == MEDIA})
+    if len(hosts) > 1 and not shared:
+        raise TopologyError(
+            MEDIA,
+            ", ".join(hosts),
+            "media workers on several hosts need one media store that all of them mount",
+            "Leave one host in the group, or mount one store and set synapse_media_store_shared: true.",
+        )
+
+
+def _with_media_singles(workers: Sequence[Process], release: Release) -> Sequence[Process]:
+    """Gives the first media worker what no pool names: without media_background every one would run the jobs.
+
+    One writer of quarantined_media_changes is enough for what administrators do, and media workers that write no stream
+    come and go without a restart of the others.
+    """
+    media = [worker for worker in workers if "media" in worker.duties]
+    missing = [
+        name
+        for name in ("media_background", "quarantined_media_changes")
+        if release >= DUTIES[name].since and not any(name in worker.duties for worker in workers)
+    ]
+    if not media or not missing:
+        return workers
+    chosen = media[0]
+    return [replace(worker, duties=(*worker.duties, *missing)) if worker is chosen else worker for worker in workers]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that only renders takes the hosts to be, instead of asking them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..lifecycle.host_checks import DEBIAN_PYTHONS
+from ..model.errors import TopologyError
+from ..model.inventory import counting_number, plain
+
+DEFAULTS: dict[str, Any] = {
+    "render_debian_version": "13",
+    "render_architecture": "x86_64",
+    "render_memory_mib": 8192,
+    "render_cpus": 4,
+}
+"""Variables of a host, and what it is while the inventory does not say it."""
+
+
+def stand_in(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns for one host what the module host_survey would tell of it, as far as files depend on it.
+
+    Args:
+        host: the inventory name of the host.
+        variables: of the host; those of ``DEFAULTS`` count.
+
+    Raises:
+        TopologyError: one of them cannot be.
+    """
+    said = {name: plain(variables.get(name, default)) for name, default in DEFAULTS.items()}
+    version = str(said["render_debian_version"])
+    if version not in DEBIAN_PYTHONS:
+        raise TopologyError(
+            "render_debian_version",
+            said["render_debian_version"],
+            f"this collection knows Debian {' and '.join(DEBIAN_PYTHONS)}",
+            "Set it to one of them, or leave it out.",
+            host,
+        )
+    return {
+        "distribution": "Debian",
+        "distribution_major_version": version,
+        "python_version": DEBIAN_PYTHONS[version],
+        "architecture": str(said["render_architecture"]),
+        "memtotal_mb": _number(host, "render_memory_mib", said),
+        "processor_vcpus": _number(host, "render_cpus", said),
+    }
+
+
+def _number(host: str, name: str, said: Mapping[str, Any]) -> int:
+    number = counting_number(said[name])
+    if number is None:
+        raise TopologyError(
+            name, said[name], "it is a whole number from 1 on", f"Write {DEFAULTS[name]}, or leave it out.", host
+        )
+    return number
+
+
+__all__ = ("DEFAULTS", "stand_in")

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Synapse's configuration files, as plain data: homeserver.yaml (shared), main.yaml and one file for each worker.
+
+Three of Synapse's habits shape this module. Files merge shallowly, so a file repeats a whole option to change a part of
+it. An empty list means nobody, so what is not moved off main is left out. And lists shard by their order, so every list
+comes from the sorted topology. Sources: Synapse's config/_base.py and config/workers.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model import layout
+from ..model.duties import DUTIES, MEDIA
+from ..model.process import Process
+from ..model.topology import LOOPBACK, Topology
+
+_SOCKET_MODE = 0o660
+_SECRETS = (
+    ("signing.key", "signing_key", "0400"),
+    ("macaroon_secret_key", "token", "0400"),
+    ("form_secret", "token", "0400"),
+    ("registration_shared_secret", "token", "0400"),
+    ("worker_replication_secret", "token", "0400"),
+    ("redis_password", "token", "0400"),
+    # libpq ignores a password file that others may read.
+    ("pgpass", "pgpass", "0400"),
+)
+# Only the main process serves the admin API that takes it.
+_FOR_MAIN_ALONE = frozenset({"registration_shared_secret"})
+_ONE_WORKER_OPTIONS = {
+    "background_tasks": "run_background_tasks_on",
+    "user_directory": "update_user_directory_from_worker",
+    "appservices": "notify_appservices_from_worker",
+    "media_background": "media_instance_running_background_jobs",
+}
+_MANY_WORKERS_OPTIONS = {"federation_sender": "federation_sender_instances", "pusher": "pusher_instances"}
+
+
+def secret_files(topology: Topology | None = None, host: str | None = None) -> list[dict[str, str]]:
+    """Returns the secrets of a fleet: name, path, kind (how it is made) and mode of each file.
+
+    Args:
+        topology: the fleet; needed to leave out what a host does not need.
+        host: the host that they are for; all of them, which the main host makes, if it is None.
+    """
+    is_main = topology is None or host in (None, topology.main.host)
+    return [
+        {"name": name, "path": _secret(name), "kind": kind, "mode": mode}
+        for name, kind, mode in _SECRETS
+        if is_main or name not in _FOR_MAIN_ALONE
+    ]
+
+
+def _secret(name: str) -> str:
+    return f"{layout.SECRETS_DIR}/{name}"
+
+
+def instance_map(topology: Topology) -> dict[str, dict[str, Any]]:
+    """Returns Synapse's ``instance_map``: main, and every worker that writes a stream.
+
+    Workers that nobody calls have no entry, so adding one changes no other process' configuration.
+    """
+    called = [topology.main, *(worker for worker in topology.workers if worker.streams)]
+    return {process.name: _replication_address(topology, process) for process in called}
+
+
+def _replication_address(topology: Topology, process: Process) -> dict[str, Any]:
+    if topology.unix:
+        return {"path": layout.replication_socket(process.name)}
+    return {"host": process.address, "port": process.replication_port}
+
+
+def stream_writers(topology: Topology) -> dict[str, list[str]]:
+    """Returns Synapse's ``stream_writers``; streams that stay on main are left out."""
+    return {
+        duty.stream: [worker.name for worker in workers]
+        for duty in DUTIES.values()
+        if duty.stream and (workers := topology.with_duty(duty.name))
+    }
+
+
+def shared_config(topology: Topology) -> dict[str, Any]:
+    """Returns homeserver.yaml, which every process of the fleet reads first."""
+    options = topology.options
+    config: dict[str, Any] = {
+        "server_name": topology.server_name,
+        "public_baseurl": public_baseurl(topology),
+        "report_stats": options["synapse_report_stats"],
+        "signing_key_path": _secret("signing.key"),
+        "macaroon_secret_key_path": _secret("macaroon_secret_key"),
+        "form_secret_path": _secret("form_secret"),
+        "trusted_key_servers": options["synapse_trusted_key_servers"],
+        "suppress_key_server_warning": True,
+        "max_upload_size": options["synapse_max_upload_size"],
+        "media_store_path": options["synapse_media_store_path"],
+        "enable_metrics": True,
+        "database": _database(topology, options["synapse_cp_max"]),
+    }
+    if topology.redis_host is not None:
+        config["redis"] = _redis(topology, topology.redis_host)
+    if topology.workers:
+        config["instance_map"] = instance_map(topology)
+        config["worker_replication_secret_path"] = _secret("worker_replication_secret")
+    if writers := stream_writers(topology):
+        config["stream_writers"] = writers
+    for duty, option in _ONE_WORKER_OPTIONS.items():
+        for worker in topology.with_duty(duty):
+            config[option] = worker.name
+    for duty, option in _MANY_WORKERS_OPTIONS.items():
+        if workers := topology.with_duty(duty):
+            config[option] = [worker.name for worker in workers]
+    if topology.workers:
+        # Else every worker that serves clients or federation would serve media too, without a share in the store.
+        config["enable_media_repo"] = False
+    return {**config, **options["synapse_extra_config"]}
+
+
+def main_config(topology: Topology) -> dict[str, Any]:
+    """Returns main.yaml, which the main process reads after homeserver.yaml."""
+    main = topology.main
+    listeners = [_http_listener(topology, main, ("client", "federation"))]
+    if topology.workers:
+        listeners.append(_replication_listener(topology, main))
+    listeners.append(_metrics_listener(topology, main))
+    config: dict[str, Any] = {
+        "log_config": layout.LOG_CONFIG,
+        "listeners": listeners,
+        "registration_shared_secret_path": _secret("registration_shared_secret"),
+    }
+    if topology.workers and not topology.with_duty("media"):
+        config["enable_media_repo"] = True
+    return {**config, **_own_options(topology, main)}
+
+
+def worker_config(topology: Topology, worker: Process) -> dict[str, Any]:
+    """Returns the file of one worker, which it reads after homeserver.yaml."""
+    listeners = [_http_listener(topology, worker, worker.resources)]
+    if worker.streams:
+        listeners.append(_replication_listener(topology, worker))
+    listeners.append(_metrics_listener(topology, worker))
+    config: dict[str, Any] = {
+        "worker_app": "synapse.app.generic_worker",
+        "worker_name": worker.name,
+        "worker_log_config": layout.LOG_CONFIG,
+        "worker_listeners": listeners,
+    }
+    if worker.group == MEDIA:
+        config["enable_media_repo"] = True
+    return {**config, **_own_options(topology, worker)}
+
+
+def public_baseurl(topology: Topology) -> str:
+    """Returns the URL that clients use."""
+    return str(topology.options["synapse_public_baseurl"] or f"https://{topology.server_name}/")
+
+
+def _own_options(topology: Topology, process: Process) -> dict[str, Any]:
+    own: dict[str, Any] = {}
+    settings = process.settings
+    if settings.cp_max is not None:
+        own["database"] = _database(topology, settings.cp_max)
+    if settings.cache_factor is not None:
+        # The whole option at once: files merge shallowly.
+        shared = topology.options["synapse_extra_config"].get("caches") or {}
+        more = settings.extra_config.get("caches") or {}
+        own["caches"] = {**shared, **more, "global_factor": settings.cache_factor}
+    return {**settings.extra_config, **own}
+
+
+def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
+    args: dict[str, Any] = {"user": layout.USER, "dbname": layout.DATABASE}
+    if topology.unix:
+        args["host"] = layout.POSTGRES_SOCKET_DIR
+    else:
+        args["host"] = topology.addresses[topology.postgres_host]
+        args["passfile"] = _secret("pgpass")
+        if topology.options["postgres_tls"]:
+            root = topology.options["postgres_tls_root_certificate"]
+            # Without a root, an eavesdropper learns nothing, but somebody who takes PostgreSQL's place is not noticed.
+            args |= {"sslmode": "require"} if root is None else {"sslmode": "verify-full", "sslrootcert": root}
+    args["port"] = topology.options["postgres_port"]
+    return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}
+
+
+def _redis(topology: Topology, redis_host: str) -> dict[str, Any]:
+    if topology.unix:
+        return {"enabled": True, "path": layout.REDIS_PACKAGES[topology.options["redis_package"]]["path"]}
+    return {
+        "enabled": True,
+        "host": topology.addresses[redis_host],
+        "port": topology.options["redis_port"],
+        "password_path": _secret("redis_password"),
+    }
+
+
+def _http_listener(topology: Topology, process: Process, resources: tuple[str, ...]) -> dict[str, Any]:
+    listener: dict[str, Any] = {"type": "http"}
+    if topology.unix:
+        listener |= {"path": layout.http_socket(process.name), "mode": _SOCKET_MODE}
+    else:
+        listener |= {"port": process.http_port, "bind_addresses": [process.address], "x_forwarded": True}
+    if resources:
+        listener["resources"] = [{"names": list(resources)}]
+    return listener
+
+
+def _replication_listener(topology: Topology, process: Process) -> dict[str, Any]:
+    listener: dict[str, Any] = {"type": "http"}
+    if topology.unix:
+        listener |= {"path": layout.replication_socket(process.name), "mode": _SOCKET_MODE}
+    else:
+        listener |= {"port": process.replication_port, "bind_addresses": [process.address]}
+    return {**listener, "resources": [{"names": ["replication"]}]}
+
+
+def _metrics_listener(topology: Topology, process: Process) -> dict[str, Any]:
+    address = LOOPBACK if topology.unix else process.address
+    return {"type": "metrics", "port": process.metrics_port, "bind_addresses": [address]}
+
+
+def health(topology: Topology, process: Process) -> dict[str, Any]:
+    """Returns where ``GET /health`` of a process is answered."""
+    if topology.unix:
+        return {"socket": layout.http_socket(process.name)}
+    return {"address": process.address, "port": process.http_port}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a release of Synapse is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from ..model import layout
+from ..model.errors import TopologyError
+from ..model.topology import Topology
+
+_LOCKS = Path(__file__).resolve().parents[3] / "roles" / "synapse" / "files" / "requirements"
+
+
+def release_dir(topology: Topology, python: str) -> str:
+    """Returns the directory of the fleet's release on a host.
+
+    What is installed depends on the lock of the release and on the host's Python, so both name the directory: another
+    lock, or a Python of another minor version, is another directory.
+
+    Args:
+        topology: the fleet.
+        python: the version of the host's Python, ``3.13.5``.
+
+    Raises:
+        TopologyError: the collection has no lock for the release.
+    """
+    minor = python.rpartition(".")[0]
+    digest = sha256((_lock(str(topology.release)) + minor).encode()).hexdigest()
+    return f"{layout.RELEASES_DIR}/{topology.release}-{digest[:12]}"
+
+
+@cache
+def _lock(release: str) -> str:
+    path = _LOCKS / f"{release}.txt"
+    if not path.is_file():
+        raise TopologyError(
+            "synapse_version",
+            release,
+            "the collection has no lock file for this release",
+            f"Run make lock RELEASE={release}.",
+        )
+    return path.read_text().rstrip()
+
+
+__all__ = ("release_dir",)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that only renders is told what the hosts are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import DEFAULTS, stand_in
+
+
+def test_a_host_of_which_nothing_is_said_is_the_default() -> None:
+    assert stand_in("a", {}) == stand_in("a", DEFAULTS)
+    assert stand_in("a", {})["distribution_major_version"] == "13"
+
+
+def test_what_is_said_counts_also_as_text_from_the_command_line() -> None:
+    said = {"render_debian_version": 12, "render_architecture": "aarch64", "render_memory_mib": "512", "render_cpus": 2}
+    assert stand_in("a", said) == {
+        "distribution": "Debian",
+        "distribution_major_version": "12",
+        "python_version": "3.11.2",
+        "architecture": "aarch64",
+        "memtotal_mb": 512,
+        "processor_vcpus": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"render_debian_version": "11"},
+            "render_debian_version on host a is '11': this collection knows Debian 12 and 13",
+        ),
+        ({"render_memory_mib": 0}, "render_memory_mib on host a is 0: it is a whole number from 1 on"),
+        ({"render_cpus": "four"}, "render_cpus on host a is 'four': "),
+    ],
+)
+def test_what_cannot_be_is_refused(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(TopologyError) as caught:
+        stand_in("a", said)
+    assert str(caught.value).startswith(told)

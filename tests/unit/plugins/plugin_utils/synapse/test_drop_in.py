@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The drop-in of one process is what systemd reads back as it was written."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.drop_in import drop_in, quote
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import main_unit, worker_units
+
+from tests.unit.fleets import one_host
+
+
+def test_a_process_without_settings_has_an_empty_section() -> None:
+    (unit,) = worker_units(one_host(generic_workers={"sync": {}}), "synapse1")
+    assert drop_in(unit, "/srv/media").splitlines()[1:] == ["[Service]"]
+
+
+def test_limits_environment_and_media_store_are_in_it() -> None:
+    settings = {"memory_max": "1G", "cpu_quota": "50%", "env": {"B": "2", "A": "1 %"}}
+    text = drop_in(main_unit(one_host(synapse_main_settings=settings)), "/srv/media")
+    assert [line for line in text.splitlines()[1:] if line] == [
+        "[Unit]",
+        'RequiresMountsFor="/srv/media"',
+        "[Service]",
+        'ReadWritePaths="/srv/media"',
+        "CPUQuota=50%",
+        "MemoryMax=1G",
+        'Environment="A=1 %%"',
+        'Environment="B=2"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [("plain", '"plain"'), ('a "b"', r'"a \"b\""'), ("50%", '"50%%"'), (r"a\b", r'"a\\b"'), ("a b", '"a b"')],
+)
+def test_special_characters_are_escaped(value: str, quoted: str) -> None:
+    assert quote(value) == quoted
+
+
+@pytest.mark.parametrize("value", ["a\nExecStart=/bin/sh", "a\rb", "a\0b"])
+def test_a_value_of_several_lines_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="one line"):
+        quote(value)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as a run carries it out, and as people read it."""
+
+from __future__ import annotations
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import Plan, Step, Wave
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import ServerRestart, plan_view
+
+from tests.unit.fleets import one_host
+
+
+def step(action: str, host: str, name: str, reason: str = "new") -> Step:
+    return Step(action=action, host=host, name=name, unit=f"{name}.service", reason=reason)
+
+
+def waves(*found: Wave) -> list[tuple[str | None, dict[str, list[tuple[str, int]]]]]:
+    """Returns what nginx does in each wave, and the actions of each host with their stages."""
+    view = plan_view(one_host(), Plan(waves=found))
+    return [
+        (
+            wave["proxy"],
+            {host: [(entry["action"], entry["stage"]) for entry in steps] for host, steps in wave["steps"].items()},
+        )
+        for wave in view["waves"]
+    ]
+
+
+def test_waves_of_one_host_that_follow_each_other_are_stages_of_one() -> None:
+    stop, main, rest = (Wave(steps=(step(action, "a", action),)) for action in ("stop", "restart", "start"))
+    assert waves(stop, main, rest) == [(None, {"a": [("stop", 0), ("restart", 1), ("start", 2)]})]
+
+
+def test_a_wave_that_begins_with_nginx_stands_alone() -> None:
+    first = Wave(steps=(step("stop", "a", "x"),))
+    second = Wave(proxy="apply", steps=(step("start", "a", "y"),))
+    third = Wave(steps=(step("start", "a", "z"),))
+    assert waves(first, second, third) == [
+        (None, {"a": [("stop", 0)]}),
+        ("apply", {"a": [("start", 0), ("start", 1)]}),
+    ]
+
+
+def test_what_another_host_has_to_wait_for_is_a_wave_of_its_own() -> None:
+    stop = Wave(steps=(step("stop", "a", "x"),))
+    start = Wave(steps=(step("start", "b", "y"),))
+    both = Wave(steps=(step("start", "a", "z"), step("start", "b", "z")))
+    assert len(waves(stop, start)) == 2
+    assert len(waves(stop, both)) == 2
+    assert len(waves(both, stop)) == 2
+
+
+def test_what_happens_to_several_for_one_reason_is_one_line() -> None:
+    found = Plan(
+        waves=(
+            Wave(proxy="hold", held=("a-sync-1",)),
+            Wave(steps=(step("start", "a", "a-sync-3"), step("start", "b", "b-sync-3"), step("stop", "a", "x", "old"))),
+            Wave(proxy="apply", held=("a-sync-2",)),
+            Wave(proxy="apply"),
+        )
+    )
+    assert plan_view(one_host(), found)["lines"] == [
+        "1. nginx sends nothing to a-sync-1",
+        "2. stop x on a: old",
+        "3. start a-sync-3, b-sync-3 on a, b: new",
+        "4. nginx gets its new configuration, and sends nothing to a-sync-2",
+        "5. nginx gets its new configuration",
+    ]
+
+
+def test_restarts_of_servers_come_first_and_say_what_users_notice() -> None:
+    restarts = [ServerRestart("PostgreSQL", "db1", "max_connections changes"), ServerRestart("Redis", "b", "new file")]
+    view = plan_view(one_host(), Plan(waves=(Wave(proxy="apply"),), effects=("Nothing else.",)), restarts)
+    assert view["lines"] == [
+        "1. restart PostgreSQL on db1: max_connections changes",
+        "2. restart Redis on b: new file",
+        "3. nginx gets its new configuration",
+    ]
+    assert [effect.split(",")[0] for effect in view["effects"]] == [
+        "While PostgreSQL restarts",
+        "While Redis restarts",
+        "Nothing else.",
+    ]
+    assert len(view["waves"]) == 1
+
+
+def test_all_processes_are_called_all() -> None:
+    topology = one_host(generic_workers={"sync": {"count": 1}})
+    steps = tuple(step("reload", "synapse1", process.name, "caches change") for process in topology.processes)
+    assert plan_view(topology, Plan(waves=(Wave(steps=steps),)))["lines"] == [
+        "1. reload all on synapse1: caches change"
+    ]
