@@ -66,10 +66,17 @@ def _visits(
     host: str,
     verb: Any,
     stage: Any = "",
-    run_tags: Sequence[str] = ("all",),
-    skip_tags: Sequence[str] = (),
+    run_tags: Sequence[str] | None = None,
+    skip_tags: Sequence[str] | None = None,
 ) -> list[str]:
-    return visits(read_topology(topology_json), host, verb, stage=stage or None, run_tags=run_tags, skip_tags=skip_tags)
+    return visits(
+        read_topology(topology_json),
+        str(host),
+        verb,
+        stage=stage or None,
+        run_tags=("all",) if run_tags is None else run_tags,
+        skip_tags=skip_tags or (),
+    )
 
 
 class FilterModule:
