@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller's half of file_set: render the templates, then send everything in one call.
 
-With the variable `render_root`, which playbooks/render.yml sets, everything is written below that directory instead,
-and the host is not contacted.
+In a run that renders (the fact `run_context` says so), everything is written below a directory of the controller
+instead, and the host is not contacted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import pending_digests
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.context import Context
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree import Rendered, Wanted
 
-PENDING = "file_set_pending"
+PENDING = "run_pending"
 """The fact of what a run would write, were it not in check mode."""
 
 
@@ -45,11 +46,12 @@ class ActionModule(ActionBase):
         self._task.args = plain(self._task.args)
         check_modes(self._task.args)
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        context = Context.of(task_vars)
         items = args["for_each"]
         templates = Templates(self, task_vars, items)
         files = [
             {"path": path, "content": content, **{key: file[key] for key in ("mode", "owner", "group", "sensitive")}}
-            for file in args["files"]
+            for file in context.wanted(args["files"])
             for path, content in zip(paths(file, items), templates.contents(file), strict=True)
         ]
         directories = [
@@ -57,23 +59,24 @@ class ActionModule(ActionBase):
             for directory in args["directories"]
             for path in paths(directory, items)
         ]
+        links = [{key: link[key] for key in ("path", "target")} for link in context.wanted(args["links"])]
         purge = [*args["purge"], *(removals(args) if args["remove_if_none"] and items == [] else [])]
-        if root := task_vars.get("render_root"):
-            directory = f"{root}/{task_vars['inventory_hostname']}"
+        if context.renders:
+            directory = f"{context.root}/{task_vars['inventory_hostname']}"
             wanted = [
                 *(Wanted(path=entry["path"], mode=entry["mode"]) for entry in directories),
                 *(wanted_file(entry) for entry in files),
-                *(Wanted(path=entry["path"], target=entry["target"]) for entry in args["links"]),
+                *(Wanted(path=entry["path"], target=entry["target"]) for entry in links),
             ]
             result.update(write_tree(directory, wanted, check_mode=self._task.check_mode, diff=self._task.diff))
             return result
         texts = {file["path"]: file["content"] for file in files}
         files = [{**file, "content": encode(file["content"])} for file in files]
-        module_args = {"directories": directories, "files": files, "links": args["links"], "purge": purge}
+        module_args = {"directories": directories, "files": files, "links": links, "purge": purge}
         result.update(self._execute_module("baremetal.synapse.file_set", module_args=module_args, task_vars=task_vars))
         if self._task.check_mode:
             known = task_vars.get("ansible_facts", {}).get(PENDING, {})
-            result["ansible_facts"] = {PENDING: {**known, **pending(texts, args["links"], result)}}
+            result["ansible_facts"] = {PENDING: {**known, **pending(texts, links, result)}}
         return result
 
 

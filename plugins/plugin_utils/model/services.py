@@ -20,10 +20,10 @@ MAIN_GROUP = "synapse_main"
 NGINX_GROUP = "nginx"
 SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
 
-Verb = Literal["secrets", "install", "files", "activate", "remove", "verify"]
+Verb = Literal["secrets", "check", "install", "files", "activate", "remove", "verify"]
 """What a playbook asks the role of a service to do on a host:
 
-``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``files`` writes
+``check`` refuses wrong inputs before the first change, ``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``files`` writes
 configuration, ``activate`` puts it in force, as far as the plan does not, ``verify`` checks the result after the plan
 was carried out, ``remove`` takes away what the service left on a host that does not run it any more.
 """
@@ -105,7 +105,7 @@ SERVICES: tuple[Service, ...] = (
         groups=(POSTGRES_GROUP,),
         least=1,
         most=1,
-        verbs=("install", "files", "activate", "verify"),
+        verbs=("check", "install", "files", "activate"),
         tags=("postgres",),
         listeners=(
             Listener(name="postgresql", about="PostgreSQL, for Synapse", port="postgres_port", clients=("synapse",)),
@@ -118,7 +118,7 @@ SERVICES: tuple[Service, ...] = (
         title="Redis",
         groups=(REDIS_GROUP,),
         most=1,
-        verbs=("install", "files", "activate", "verify"),
+        verbs=("check", "install", "files", "activate"),
         tags=("redis",),
         listeners=(Listener(name="redis", about="Redis, for Synapse", port="redis_port", clients=("synapse",)),),
         restart_effect="While Redis restarts, news between processes wait for some seconds.",
@@ -129,7 +129,7 @@ SERVICES: tuple[Service, ...] = (
         title="Synapse",
         groups=SYNAPSE_GROUPS,
         least=1,
-        verbs=("secrets", "install", "files", "remove"),
+        verbs=("check", "install", "files", "remove"),
         tags=("synapse",),
         listeners=(
             Listener(
@@ -161,7 +161,7 @@ SERVICES: tuple[Service, ...] = (
         groups=(MAIN_GROUP,),
         least=1,
         most=1,
-        verbs=("files",),
+        verbs=("secrets", "files"),
         tags=("synapse",),
     ),
     Service(
@@ -184,7 +184,7 @@ SERVICES: tuple[Service, ...] = (
         title="nginx",
         groups=(NGINX_GROUP,),
         least=1,
-        verbs=("install", "files", "activate"),
+        verbs=("check", "install", "files", "activate"),
         tags=("nginx",),
         listeners=(
             Listener(name="http_public", about="redirects and ACME challenges", port=80, public=True),
