@@ -23,9 +23,10 @@ SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
 Verb = Literal["secrets", "check", "install", "files", "activate", "remove", "verify"]
 """What a playbook asks the role of a service to do on a host:
 
-``check`` refuses wrong inputs before the first change, ``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``files`` writes
-configuration, ``activate`` puts it in force, as far as the plan does not, ``verify`` checks the result after the plan
-was carried out, ``remove`` takes away what the service left on a host that does not run it any more.
+``check`` refuses wrong inputs before the first change, ``secrets`` makes the secrets that do not exist yet, ``install``
+brings packages and releases, ``files`` writes configuration, ``activate`` puts it in force, as far as the plan does not,
+``verify`` checks the result after the plan was carried out, ``remove`` takes away what the service left on a host that
+does not run it any more.
 """
 
 Stage = Literal["network", "servers", "watch"]
