@@ -24,7 +24,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
     report,
 )
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import pending_digests
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree import Rendered, Wanted
 
 PENDING = "file_set_pending"
