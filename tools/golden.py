@@ -27,7 +27,17 @@ ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
 # These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
-CHECKS = frozenset({"visits", "topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"})
+CHECKS = frozenset(
+    {
+        "visits",
+        "service_needs",
+        "topology_problem",
+        "host_problem",
+        "host_problems",
+        "networks_problem",
+        "plan_problem",
+    }
+)
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
@@ -87,9 +97,15 @@ def _of_pythons(view: Filter, topology_json: str) -> Any:
     return {python: view(topology_json, python) for python in _PYTHONS}
 
 
+def _of_platforms(view: Filter, topology_json: str) -> Any:
+    host = next(iter(parse_topology(topology_json).addresses))
+    found = {"distribution": "Debian", "architecture": "x86_64"}
+    return {major: view(topology_json, host, {**found, "distribution_major_version": major}) for major in ("12", "13")}
+
+
 def _of_bare_hosts(view: Filter, topology_json: str) -> Any:
     topology = parse_topology(topology_json)
-    proxies = {host: {"stdout_lines": ["write the configuration"]} for host in topology.nginx_hosts}
+    proxies = {host: {"stdout_lines": ["write the configuration"]} for host in topology.hosts_of("nginx")}
     return view(topology_json, {host: {"processes": []} for host in topology.addresses}, proxies)
 
 
@@ -113,6 +129,7 @@ _CALLS: dict[str, Callable[[Filter, str], Any]] = {
     "main_config": _of_documents,
     "firewall_rules": _of_hosts,
     "plan": _of_bare_hosts,
+    "platform": _of_platforms,
     "release_dir": _of_pythons,
     "postgres_settings": _of_a_machine,
     "memory_budget": _of_each_machine,

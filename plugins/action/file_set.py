@@ -13,7 +13,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.file_
     deliver,
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.templates import Templates
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.context import Context
 
 

@@ -9,7 +9,8 @@ short_description: Why hosts cannot be deployed to
 version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - Compares Debian, Python and memory of hosts with what the fleet needs, and checks the variables of the watchdog.
+  - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
+    run on each of them.
   - One call can serve all hosts.
   - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
@@ -21,8 +22,8 @@ options:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
       - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
-      - C(postgres_memory_mib), C(postgres_settings), C(redis_maxmemory_mib), C(watchdog_interval),
-        C(watchdog_checks) and C(watchdog_grace) count, as far as they are set.
+      - Those that the checks read count, as far as they are set; P(baremetal.synapse.fleet#filter) names them as
+        C(host_variables).
     type: dict
     required: true
   hosts:
@@ -45,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The problems, one sentence a host; empty if there is none.
+  description: The problems; empty if there is none.
   type: list
   elements: str
 """

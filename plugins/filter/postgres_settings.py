@@ -62,12 +62,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.platform import PLATFORMS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import POSTGRES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.postgres import postgresql_settings
 
-# Of Debian's package ssl-cert.
-_CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
-_CERTIFICATE_KEY = "/etc/ssl/private/ssl-cert-snakeoil.key"
+_CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
 
 
 def _postgres_settings(
@@ -80,7 +80,7 @@ def _postgres_settings(
 ) -> dict[str, int | str]:
     topology = read_topology(topology_json)
     if shared is None:
-        shared = topology.postgres_host in {process.host for process in topology.processes}
+        shared = topology.host_of(POSTGRES) in topology.process_hosts
     tls = not topology.unix and topology.options["postgres_tls"]
     return postgresql_settings(
         memory_mib=memory_mib,
@@ -88,7 +88,7 @@ def _postgres_settings(
         shared=shared,
         max_connections=connection_budget(topology)["max_connections"],
         transport="unix" if topology.unix else "tcp",
-        listen_address=None if topology.unix else topology.addresses[topology.postgres_host],
+        listen_address=None if topology.unix else topology.address_of(POSTGRES),
         port=topology.options["postgres_port"],
         tls=(certificate or _CERTIFICATE, certificate_key or _CERTIFICATE_KEY) if tls else None,
     )

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import ARGUMENT_SPEC
 
-from ..model.inventory import plain
+from ..model.values import plain
 from ..rendering.context import Context
 from .file_sets import FileSet, assemble, check_modes
 from .templates import Templates

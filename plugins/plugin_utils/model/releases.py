@@ -68,6 +68,33 @@ def python_minimum(release: Release) -> tuple[int, int]:
     return next(version for since, version in _PYTHON_MINIMUM if release >= since)
 
 
+def python_problem(release: Release, host: str, python: str) -> TopologyError | None:
+    """Returns why a release cannot run on a host with this Python (``3.11.2``); None if it can."""
+    needed = python_minimum(release)
+    if tuple(int(part) for part in python.split(".")[:2]) >= needed:
+        return None
+    return TopologyError(
+        "synapse_version",
+        str(release),
+        f"it needs Python {needed[0]}.{needed[1]}, the host has {python}",
+        "Upgrade the host's Debian, or choose an older release.",
+        host,
+    )
+
+
+def postgres_problem(release: Release, host: str, postgres: str) -> TopologyError | None:
+    """Returns why a release cannot use a host's PostgreSQL (``15``); None if it can."""
+    if int(postgres.split(".", maxsplit=1)[0]) >= postgres_minimum(release):
+        return None
+    return TopologyError(
+        "synapse_version",
+        str(release),
+        f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
+        "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
+        host,
+    )
+
+
 def check_host_versions(release: Release, host: str, python: str, postgres: str | None) -> None:
     """Refuses a host whose Python or PostgreSQL is too old for the release.
 
@@ -80,20 +107,8 @@ def check_host_versions(release: Release, host: str, python: str, postgres: str 
     Raises:
         TopologyError: one of them is too old.
     """
-    needed = python_minimum(release)
-    if tuple(int(part) for part in python.split(".")[:2]) < needed:
-        raise TopologyError(
-            "synapse_version",
-            str(release),
-            f"it needs Python {needed[0]}.{needed[1]}, the host has {python}",
-            "Upgrade the host's Debian, or choose an older release.",
-            host,
-        )
-    if postgres is not None and int(postgres.split(".")[0]) < postgres_minimum(release):
-        raise TopologyError(
-            "synapse_version",
-            str(release),
-            f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
-            "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
-            host,
-        )
+    problem = python_problem(release, host, python)
+    if problem is None and postgres is not None:
+        problem = postgres_problem(release, host, postgres)
+    if problem is not None:
+        raise problem

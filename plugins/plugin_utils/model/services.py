@@ -7,88 +7,27 @@ them names a service. A new service is a row here and a role of the same name wi
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Iterable
 
 from . import layout
+from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
+from .host_rules import (
+    WATCHDOG_NUMBERS,
+    check_python,
+    check_redis_memory,
+    check_redis_package,
+    check_watchdog_numbers,
+)
+from .service import Listener, Service, Stage, Verb
 
-POSTGRES_GROUP = "postgres"
-REDIS_GROUP = "redis"
+# Synapse's own options name these two, and nginx is what its processes are served through.
+POSTGRES = "postgres"
+REDIS = "redis"
+NGINX = "nginx"
+
 MAIN_GROUP = "synapse_main"
-NGINX_GROUP = "nginx"
 SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
-
-Verb = Literal["secrets", "check", "install", "files", "activate", "remove", "verify"]
-"""What a playbook asks the role of a service to do on a host:
-
-``check`` refuses wrong inputs before the first change, ``secrets`` makes the secrets that do not exist yet, ``install``
-brings packages and releases, ``files`` writes configuration, ``activate`` puts it in force, as far as the plan does not,
-``verify`` checks the result after the plan was carried out, ``remove`` takes away what the service left on a host that
-does not run it any more.
-"""
-
-Stage = Literal["network", "servers", "watch"]
-"""When ``activate`` visits a service: ``network`` first, before anything listens; ``servers`` before the plan is
-carried out; ``watch`` after it. Services of one stage do not depend on each other."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listener:
-    """A TCP listener of a service, on the address of its host.
-
-    Attributes:
-        name: a word for it, unique in the fleet.
-        about: what it is, for the comments of the firewall.
-        port: its first port, or the name of the input that has it.
-        count: how many ports it takes, one after the other.
-        clients: the names of the services whose hosts may reach it.
-        networks: the input with further networks that may reach it.
-        public: it is open to everybody: the firewall leaves it alone.
-    """
-
-    name: str
-    about: str
-    port: int | str
-    count: int = 1
-    clients: tuple[str, ...] = ()
-    networks: str | None = None
-    public: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """One service.
-
-    Attributes:
-        name: the name of the service, of its role, and the first part of the names of its variables.
-        title: what people call it.
-        groups: the inventory groups whose hosts run it; empty for a service of every host of the fleet.
-        least: the number of hosts that it needs at least.
-        most: the number of hosts that it runs on at most; None for any number.
-        verbs: the task files of its role.
-        stage: when ``activate`` visits it.
-        tags: the tags of ``site.yml`` that select it.
-        listeners: where it listens on TCP.
-        restart_effect: what users notice while it restarts, a sentence; None if the plan never restarts it.
-        column: the column of the diagram in which it is drawn; None if it is not drawn.
-    """
-
-    name: str
-    title: str
-    groups: tuple[str, ...]
-    least: int = 0
-    most: int | None = None
-    verbs: tuple[Verb, ...]
-    stage: Stage = "servers"
-    tags: tuple[str, ...]
-    listeners: tuple[Listener, ...] = ()
-    restart_effect: str | None = None
-    column: Literal["proxy", "services"] | None = None
-
-
-_BAND = layout.SLOTS * layout.SLOT_SIZE
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -101,9 +40,9 @@ SERVICES: tuple[Service, ...] = (
         tags=("firewall", "postgres", "redis", "synapse", "nginx"),
     ),
     Service(
-        name="postgres",
+        name=POSTGRES,
         title="PostgreSQL",
-        groups=(POSTGRES_GROUP,),
+        groups=(POSTGRES,),
         least=1,
         most=1,
         verbs=("check", "install", "files", "activate"),
@@ -111,25 +50,33 @@ SERVICES: tuple[Service, ...] = (
         listeners=(
             Listener(name="postgresql", about="PostgreSQL, for Synapse", port="postgres_port", clients=("synapse",)),
         ),
+        memory=memory_of_postgres,
+        variables=("postgres_memory_mib", "postgres_settings"),
         restart_effect="While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         column="services",
+        serves="SQL",
     ),
     Service(
-        name="redis",
+        name=REDIS,
         title="Redis",
-        groups=(REDIS_GROUP,),
+        groups=(REDIS,),
         most=1,
+        workers_need_it="workers talk through Redis",
         verbs=("check", "install", "files", "activate"),
         tags=("redis",),
         listeners=(Listener(name="redis", about="Redis, for Synapse", port="redis_port", clients=("synapse",)),),
+        memory=memory_of_redis,
+        variables=("redis_maxmemory_mib",),
+        checks=(check_redis_package, check_redis_memory),
         restart_effect="While Redis restarts, news between processes wait for some seconds.",
         column="services",
+        serves="replication",
     ),
     Service(
         name="synapse",
         title="Synapse",
         groups=SYNAPSE_GROUPS,
-        least=1,
+        of_processes=True,
         verbs=("check", "install", "files", "remove"),
         tags=("synapse",),
         listeners=(
@@ -137,29 +84,37 @@ SERVICES: tuple[Service, ...] = (
                 name="http",
                 about="HTTP of Synapse's processes, for nginx",
                 port=layout.HTTP_BASE,
-                count=_BAND,
+                count=layout.BAND,
+                of_processes=True,
                 clients=("nginx",),
             ),
             Listener(
                 name="replication",
                 about="what they ask each other",
                 port=layout.REPLICATION_BASE,
-                count=_BAND,
+                count=layout.BAND,
+                of_processes=True,
                 clients=("synapse",),
             ),
             Listener(
                 name="metrics",
                 about="their metrics, for synapse_metrics_allowed",
                 port=layout.METRICS_BASE,
-                count=_BAND,
+                count=layout.BAND,
+                of_processes=True,
                 networks="synapse_metrics_allowed",
+                metrics="synapse",
             ),
         ),
+        memory=memory_of_processes,
+        connections=connections_of_processes,
+        checks=(check_python,),
     ),
     Service(
         name="synapse_main",
         title="main process",
         groups=(MAIN_GROUP,),
+        of_processes=True,
         least=1,
         most=1,
         verbs=("secrets", "files"),
@@ -169,28 +124,37 @@ SERVICES: tuple[Service, ...] = (
         name="generic_workers",
         title="generic workers",
         groups=(GENERIC,),
+        of_processes=True,
         verbs=("files",),
         tags=("synapse",),
     ),
-    Service(name="media_workers", title="media workers", groups=(MEDIA,), verbs=("files",), tags=("synapse",)),
+    Service(
+        name="media_workers",
+        title="media workers",
+        groups=(MEDIA,),
+        of_processes=True,
+        verbs=("files",),
+        tags=("synapse",),
+    ),
     Service(
         name="background_workers",
         title="background workers",
         groups=(BACKGROUND,),
+        of_processes=True,
         verbs=("files",),
         tags=("synapse",),
     ),
     Service(
-        name="nginx",
+        name=NGINX,
         title="nginx",
-        groups=(NGINX_GROUP,),
+        groups=(NGINX,),
         least=1,
         verbs=("check", "install", "files", "activate"),
         tags=("nginx",),
         listeners=(
-            Listener(name="http_public", about="redirects and ACME challenges", port=80, public=True),
-            Listener(name="https_public", about="clients", port=443, public=True),
-            Listener(name="federation_public", about="other servers", port=8448, public=True),
+            Listener(name="http_public", about="redirects and ACME challenges", port=layout.HTTP_PORT, public=True),
+            Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
+            Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
         column="proxy",
     ),
@@ -201,11 +165,15 @@ SERVICES: tuple[Service, ...] = (
         verbs=("files", "activate"),
         stage="watch",
         tags=("synapse",),
+        variables=WATCHDOG_NUMBERS,
+        checks=(check_watchdog_numbers,),
     ),
 )
 
-GROUPS = tuple(dict.fromkeys(group for service in SERVICES for group in service.groups))
-"""The inventory groups that the fleet is made of."""
+
+def groups_of(services: Iterable[Service]) -> tuple[str, ...]:
+    """Returns the inventory groups that services run in, in the order of the table."""
+    return tuple(dict.fromkeys(group for service in services for group in service.groups))
 
 
 def visited(
@@ -214,6 +182,7 @@ def visited(
     stage: Stage | None = None,
     run_tags: Collection[str] = ("all",),
     skip_tags: Collection[str] = (),
+    services: Iterable[Service] = SERVICES,
 ) -> tuple[Service, ...]:
     """Returns the services that a verb visits, in the order of the table.
 
@@ -222,10 +191,11 @@ def visited(
         stage: only services of this stage; None for all.
         run_tags: the tags that the run is limited to; ``all`` selects every service.
         skip_tags: the tags that the run leaves out.
+        services: the table.
     """
     return tuple(
         service
-        for service in SERVICES
+        for service in services
         if verb in service.verbs
         and stage in (None, service.stage)
         and ("all" in run_tags or set(service.tags) & set(run_tags))

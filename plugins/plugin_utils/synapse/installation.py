@@ -11,7 +11,8 @@ from ..model import layout
 from ..model.errors import TopologyError
 from ..model.topology import Topology
 
-_LOCKS = Path(__file__).resolve().parents[3] / "roles" / "synapse" / "files" / "requirements"
+LOCKS_DIR = Path(__file__).resolve().parents[3] / "roles" / "synapse" / "files" / "requirements"
+"""Where the collection has its locks, one for each release."""
 
 
 def release_dir(topology: Topology, python: str) -> str:
@@ -34,7 +35,7 @@ def release_dir(topology: Topology, python: str) -> str:
 
 @cache
 def _lock(release: str) -> str:
-    path = _LOCKS / f"{release}.txt"
+    path = LOCKS_DIR / f"{release}.txt"
     if not path.is_file():
         raise TopologyError(
             "synapse_version",
@@ -45,4 +46,4 @@ def _lock(release: str) -> str:
     return path.read_text().rstrip()
 
 
-__all__ = ("release_dir",)
+__all__ = ("LOCKS_DIR", "release_dir")

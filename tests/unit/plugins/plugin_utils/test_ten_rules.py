@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.checks import COMPUTED_OPTIONS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import COMPUTED_OPTIONS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (

@@ -35,11 +35,11 @@ def hosts(topology: Topology, sources: list[str] | None) -> set[str]:
 @pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
 def test_every_listener_is_open_for_those_who_need_it_and_for_nobody_else(topology: Topology) -> None:
     synapse = {process.host for process in topology.processes}
-    assert hosts(topology, admitted(topology, topology.postgres_host, 5432)) == synapse
-    assert topology.redis_host is not None
-    assert hosts(topology, admitted(topology, topology.redis_host, 6379)) == synapse
+    for service, port in (("postgres", 5432), ("redis", 6379)):
+        (host,) = topology.hosts_of(service)
+        assert hosts(topology, admitted(topology, host, port)) == synapse
     for process in topology.processes:
-        assert hosts(topology, admitted(topology, process.host, process.http_port)) == set(topology.nginx_hosts)
+        assert hosts(topology, admitted(topology, process.host, process.http_port)) == set(topology.hosts_of("nginx"))
         assert hosts(topology, admitted(topology, process.host, process.replication_port)) == synapse
         assert admitted(topology, process.host, process.metrics_port) == []
 
