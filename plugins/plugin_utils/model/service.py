@@ -34,6 +34,9 @@ MemoryParts = Callable[["Topology", str, int, Mapping[str, Any]], Iterable[Part]
 ConnectionParts = Callable[["Topology"], Iterable[Part]]
 """Takes the topology; returns how many connections to PostgreSQL each part may open."""
 
+HostPaths = Callable[["Topology", str, Mapping[str, Any]], Iterable[str]]
+"""Takes the topology, a host and its variables; returns paths on the host whose existence the checks ask for."""
+
 HostCheck = Callable[["Topology", str, Mapping[str, Any], Mapping[str, Any]], Iterable[TopologyError]]
 """Takes the topology, a host, what the module host_survey has found on it, and its variables; returns what is wrong."""
 
@@ -89,6 +92,7 @@ class Service:
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
         variables: variables of its hosts that its memory and its checks read, where they are set.
+        paths: paths on its hosts whose existence the checks ask for.
         checks: what its hosts must be, and what their variables may say.
         restart_effect: what users notice while it restarts, a sentence; None if the plan never restarts it.
         column: the column of the diagram in which it is drawn: ``proxy`` for what takes the requests of clients, else
@@ -110,6 +114,7 @@ class Service:
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0
     variables: tuple[str, ...] = ()
+    paths: HostPaths | None = None
     checks: tuple[HostCheck, ...] = ()
     restart_effect: str | None = None
     column: Literal["proxy", "services"] | None = None

@@ -13,11 +13,19 @@ from . import layout
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
+    NGINX_NETWORKS,
+    NGINX_TLS,
     WATCHDOG_NUMBERS,
+    check_nginx_networks,
+    check_nginx_tls,
     check_python,
     check_redis_memory,
     check_redis_package,
+    check_root_certificate,
+    check_synapse_package,
     check_watchdog_numbers,
+    nginx_paths,
+    synapse_paths,
 )
 from .service import Listener, Service, Stage, Verb
 
@@ -77,7 +85,7 @@ SERVICES: tuple[Service, ...] = (
         title="Synapse",
         groups=SYNAPSE_GROUPS,
         of_processes=True,
-        verbs=("check", "install", "files", "remove"),
+        verbs=("install", "files", "remove"),
         tags=("synapse",),
         listeners=(
             Listener(
@@ -108,7 +116,8 @@ SERVICES: tuple[Service, ...] = (
         ),
         memory=memory_of_processes,
         connections=connections_of_processes,
-        checks=(check_python,),
+        paths=synapse_paths,
+        checks=(check_python, check_synapse_package, check_root_certificate),
     ),
     Service(
         name="synapse_main",
@@ -149,13 +158,16 @@ SERVICES: tuple[Service, ...] = (
         title="nginx",
         groups=(NGINX,),
         least=1,
-        verbs=("check", "install", "files", "activate"),
+        verbs=("install", "files", "activate"),
         tags=("nginx",),
         listeners=(
             Listener(name="http_public", about="redirects and ACME challenges", port=layout.HTTP_PORT, public=True),
             Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
+        variables=(*NGINX_TLS, "nginx_tls_self_signed", *NGINX_NETWORKS),
+        paths=nginx_paths,
+        checks=(check_nginx_tls, check_nginx_networks),
         column="proxy",
     ),
     Service(
