@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def render(
         directory: where to write; see the role render.
         debian: the version of Debian of all hosts.
         variables: what is set besides the inventory, for all hosts.
-        checkout: the tree of the project to render with; the programs are those of this one's .venv.
+        checkout: the tree of the project to render with; Ansible is the one of this interpreter.
 
     Raises:
         RenderError: the inventory was refused, or something failed.
@@ -66,7 +67,7 @@ def render(
     settings = {**(variables or {}), "render_to": str(directory), "render_debian_version": str(debian)}
     done = subprocess.run(
         [
-            ROOT / ".venv/bin/ansible-playbook",
+            Path(sys.prefix) / "bin/ansible-playbook",
             f"--inventory={inventory}",
             checkout / "playbooks/render.yml",
             f"--extra-vars={json.dumps(settings)}",
