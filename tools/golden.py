@@ -4,9 +4,9 @@
 Usage: ``python -m tools.golden`` rewrites tests/golden after a change that was meant to change it; the difference that
 git shows is then what a reviewer reads. tests/unit/test_golden.py fails while they are out of date.
 
-``tests/golden/INVENTORY/HOST/PATH`` is a file of a host. ``tests/golden/INVENTORY/MANIFEST`` lists all that a host gets,
-with permissions and targets of links. Nothing is stored twice: for a file that is a copy of another one of the same
-inventory, or of a file of the project, the manifest names that one.
+``tests/golden/INVENTORY/HOST/PATH`` is a file of a host. ``tests/golden/INVENTORY/MANIFEST`` lists all that the hosts
+get, with permissions and targets of links. Nothing is stored twice: for a copy of another file of the same inventory,
+or of a file of the project, the manifest names that one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters whose results are in no rendered file: budgets, targets for Prometheus, the plan. Their results are plain data."""
+"""Filters whose results are in no rendered file: budgets, targets for Prometheus, the plan, the record."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_prometheus_gets_a_target_for_each_process() -> None:
 
 
 def test_the_plan_of_bare_hosts_starts_main_first_and_what_acts_on_its_own_last() -> None:
-    surveys = {host: {"processes": []} for host in ("main1", "generic1", "generic2", "media1", "background1")}
+    surveys: dict[str, Any] = {
+        host: {"processes": []} for host in ("main1", "generic1", "generic2", "media1", "background1")
+    }
     plan = view("plan", FLEET, surveys, {"proxy1": {"stdout_lines": ["write the configuration"]}})
     assert plan["lines"][0] == "1. start main on main1: new"
     order = [
