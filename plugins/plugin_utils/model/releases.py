@@ -89,11 +89,27 @@ def check_host_versions(release: Release, host: str, python: str, postgres: str 
             "Upgrade the host's Debian, or choose an older release.",
             host,
         )
-    if postgres is not None and int(postgres.split(".")[0]) < postgres_minimum(release):
+    if postgres is not None:
+        check_postgres(release, host, postgres)
+
+
+def check_postgres(release: Release, host: str, postgres: str) -> None:
+    """Refuses a PostgreSQL that is too old for the release.
+
+    Args:
+        release: the release to be deployed.
+        host: the inventory name of the host.
+        postgres: the major version of its PostgreSQL, ``15``.
+
+    Raises:
+        TopologyError: it is too old.
+    """
+    needed = postgres_minimum(release)
+    if int(postgres.split(".", maxsplit=1)[0]) < needed:
         raise TopologyError(
             "synapse_version",
             str(release),
-            f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
+            f"it needs PostgreSQL {needed}, the host has {postgres}",
             "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
             host,
         )
