@@ -26,12 +26,13 @@ from tools.inventory import load_topology_json
 ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
-# These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
+# These tell what is wrong with an inventory, a host or a variable, or what a host answered: nothing of an example.
 CHECKS = frozenset(
-    {"visits", "topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem", "service_check"}
+    {
+        *("visits", "topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"),
+        *("service_check", "postgres_server", "postgres_state", "redis_server", "redis_state"),
+    }
 )
-# What they return depends on what a host is and answers.
-_OF_ANSWERS = frozenset({"postgres_server", "postgres_state", "redis_server", "redis_state"})
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
@@ -134,7 +135,7 @@ def views(inventory: str) -> dict[str, str]:
     topology_json = load_topology_json(INVENTORIES / inventory)
     found = {}
     for name in filter_names():
-        if name in CHECKS | _OF_ANSWERS:
+        if name in CHECKS:
             continue
         call = _CALLS.get(name, _of_the_topology)
         value = call(load_filter(name), topology_json)
