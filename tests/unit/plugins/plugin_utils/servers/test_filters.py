@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of the servers: results of modules go in, plain data comes out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from tests.unit.fleets import several_hosts_inputs
+from tools.golden import load_filter
+
+FLEET = json.dumps(several_hosts_inputs(postgres_tls=True))
+FOUND: dict[str, Any] = {
+    "distribution_major_version": "13",
+    "memtotal_mb": 8192,
+    "processor_vcpus": 4,
+    "packages": [],
+    "postgres_clusters": [{"version": "17", "name": "main", "port": 5432, "running": True}],
+}
+OWN = {"postgres_server_certificate": "/etc/ssl/db.pem", "postgres_server_certificate_key": "/etc/ssl/db.key"}
+ROW = {
+    "reload": False,
+    "pending": [],
+    "hba_errors": [],
+    "max_connections": 200,
+    "database": None,
+    "owner": None,
+}
+
+
+def slurped(text: str) -> dict[str, str]:
+    return {"content": base64.b64encode(text.encode()).decode()}
+
+
+def looked_for(**exists: bool) -> list[dict[str, Any]]:
+    return [{"item": f"/etc/ssl/db.{name}", "stat": {"exists": there}} for name, there in exists.items()]
+
+
+def checked(stats: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return dict(load_filter("service_check")(FLEET, "postgres", "db1", FOUND, OWN, stats))
+
+
+def test_a_check_names_the_files_that_must_exist() -> None:
+    assert checked() == {"files": list(OWN.values()), "problems": []}
+    assert checked(looked_for(pem=True, key=True))["problems"] == []
+
+
+def test_a_check_refuses_files_that_do_not_exist() -> None:
+    (problem,) = checked(looked_for(pem=True, key=False))["problems"]
+    assert problem.startswith("postgres_server_certificate_key on host db1 is '/etc/ssl/db.key': there is no such file")
+
+
+def test_a_rendering_looks_for_no_file() -> None:
+    assert checked([{"item": path, "skipped": True} for path in OWN.values()])["problems"] == []
+
+
+def test_each_service_has_its_own_check() -> None:
+    found = load_filter("service_check")(FLEET, "redis", "cache1", FOUND, {"redis_maxmemory_mib": -1})
+    assert found["files"] == []
+    assert found["problems"][0].startswith("redis_maxmemory_mib on host cache1 is -1")
+
+
+def test_postgresql_is_plain_data() -> None:
+    server = load_filter("postgres_server")(FLEET, "db1", FOUND, OWN, "deploy")
+    assert json.loads(json.dumps(server)) == server
+    answers = {"query_all_results": [[], [ROW]]}
+    state = load_filter("postgres_state")(server, answers, slurped("*:*:synapse:matrix-synapse:abc\n"))
+    assert json.loads(json.dumps(state)) == state
+    assert (state["create_owner"], state["create_database"], state["password"]) == (True, True, "abc")
+    assert state["work"]
+    assert state["unfinished"] == []
+
+
+def test_postgresql_that_was_not_asked() -> None:
+    server = load_filter("postgres_server")(FLEET, "db1", FOUND, OWN, "check")
+    assert not load_filter("postgres_state")(server, {"skipped": True}, changed=True)["work"]
+
+
+def test_redis_is_plain_data() -> None:
+    server = load_filter("redis_server")(FLEET, "cache1", FOUND, {}, "deploy", slurped("abc\n"))
+    assert json.loads(json.dumps(server)) == server
+    assert server["settings"]["requirepass"] == "abc"
+    assert load_filter("redis_server")(FLEET, "cache1", FOUND, {}, "render", "xyz")["settings"]["requirepass"] == "xyz"
+    state = load_filter("redis_state")(server, {"rc": 0, "stdout": json.dumps(server["settings"])})
+    assert state == {"start": False, "step": {}, "unfinished": []}
+    assert load_filter("redis_state")({**server, "existed": True}, {"rc": 3})["start"]
