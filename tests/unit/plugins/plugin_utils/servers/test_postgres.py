@@ -122,7 +122,7 @@ def test_a_host_that_was_not_asked_may_have_any_version() -> None:
 
 
 def test_a_distribution_that_is_not_supported_is_refused_elsewhere() -> None:
-    assert refused(machine(debian="11")) == []
+    assert refused(machine(debian="11")) == refused(machine(debian="11"), postgres_version="16") == []
 
 
 # -- other variables -------------------------------------------------------------------------------------------------
