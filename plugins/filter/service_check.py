@@ -60,13 +60,8 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers import postgres_inputs, redis
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.checks import CHECKS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.problems import missing_files
-
-_CHECKS = {
-    "postgres": (postgres_inputs.files_needed, postgres_inputs.problems),
-    "redis": (redis.files_needed, redis.problems),
-}
 
 
 def _service_check(
@@ -78,15 +73,15 @@ def _service_check(
     stats: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
-    files_needed, problems = _CHECKS[service]
+    checks = CHECKS[service]
     own = plain(variables)
-    needed = files_needed(topology, str(host), own)
+    needed = checks.files_needed(topology, str(host), own)
     existing = {str(result["item"]) for result in stats or () if result.get("stat", {}).get("exists", True)}
     return {
         "files": list(needed),
         "problems": [
             *([] if stats is None else missing_files(str(host), needed, existing)),
-            *problems(topology, str(host), plain(found), own),
+            *checks.problems(topology, str(host), plain(found), own),
         ],
     }
 
