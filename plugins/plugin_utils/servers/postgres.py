@@ -148,7 +148,7 @@ def postgres_server(
         reachable=exists and (mode == "deploy" or _runs(clusters)),
         port=int(clusters.current["port"]) if clusters.current and _runs(clusters) else port_wanted,
         port_wanted=port_wanted,
-        queries=(*queries, *([forecast_query(settings)] if mode == "check" else [])),
+        queries=(*queries, *([forecast_query(settings, config_file=config_file)] if mode == "check" else [])),
         with_password=not topology.unix,
         database=layout.DATABASE,
         user=layout.USER,

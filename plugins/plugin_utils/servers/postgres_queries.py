@@ -52,9 +52,10 @@ FROM settled
 # In check mode the files are still the old ones, so what is wanted is compared here.
 _FORECAST = Template("""\
 SELECT coalesce(json_agg(name), '[]') AS pending
-FROM json_each_text($settings) AS wanted
-JOIN pg_settings ON lower(name) = lower(key)
+FROM pg_settings LEFT JOIN json_each_text($settings) AS wanted ON lower(key) = lower(name)
 WHERE context = 'postmaster' AND CASE
+  -- It goes back to its default when it leaves our file.
+  WHEN value IS NULL THEN sourcefile = $config_file AND setting <> boot_val
   WHEN unit LIKE '%B' THEN pg_size_bytes(current_setting(name)) <> pg_size_bytes(value)
   WHEN vartype = 'bool' THEN setting::bool <> value::bool
   ELSE current_setting(name) <> value
@@ -72,9 +73,9 @@ def state_queries(*, config_file: str, hba_file: str, database: str, user: str) 
     ]
 
 
-def forecast_query(settings: Mapping[str, int | str]) -> str:
+def forecast_query(settings: Mapping[str, int | str], *, config_file: str) -> str:
     """Returns the query for the settings that need a restart, where the files are not written yet."""
-    return _FORECAST.substitute(settings=quoted(json.dumps(settings)))
+    return _FORECAST.substitute(settings=quoted(json.dumps(settings)), config_file=quoted(config_file))
 
 
 def quoted(text: str) -> str:
