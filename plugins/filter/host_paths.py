@@ -9,8 +9,8 @@ short_description: The paths on a host that its checks ask for
 version_added: 0.2.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - Returns the paths of which the checks of the services of a host want to know whether they exist, such as certificates that
-    the inventory names. M(baremetal.synapse.host_survey) looks for them.
+  - Returns the paths of which the checks of the services of a host want to know whether they exist, such as certificates
+    that the inventory names. M(baremetal.synapse.host_survey) looks for them.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -21,7 +21,8 @@ options:
     type: str
     required: true
   variables:
-    description: The variables of the host that P(baremetal.synapse.host_variables#filter) names, as far as they are set.
+    description:
+      - The variables of the host that P(baremetal.synapse.host_variables#filter) names, as far as they are set.
     type: dict
     required: true
 """
@@ -29,7 +30,7 @@ options:
 EXAMPLES = r"""
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ topology_json | baremetal.synapse.host_paths(inventory_hostname, {'nginx_tls_certificate': '/etc/ssl/matrix.pem'}) }}"
+    msg: "{{ topology_json | baremetal.synapse.host_paths(inventory_hostname, {'nginx_tls_self_signed': true}) }}"
 """
 
 RETURN = r"""

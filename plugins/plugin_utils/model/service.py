@@ -12,13 +12,17 @@ from .errors import TopologyError
 if TYPE_CHECKING:
     from .topology import Topology
 
-Verb = Literal["check", "secrets", "install", "files", "activate", "remove", "verify"]
+# Synapse's own options name these two, and nginx is what its processes are served through.
+POSTGRES = "postgres"
+REDIS = "redis"
+NGINX = "nginx"
+
+Verb = Literal["secrets", "install", "gather", "files", "activate", "remove", "verify"]
 """What a playbook asks the role of a service to do on a host:
 
-``check`` refuses wrong inputs before the first change, ``secrets`` makes the secrets that do not exist yet, ``install``
-brings packages and releases, ``files`` writes configuration, ``activate`` puts it in force, as far as the plan does
-not, ``verify`` checks the result after the plan was carried out, ``remove`` takes away what the service left on a host
-that does not run it any more.
+``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``gather`` reads what
+the files of the service need and tries what the operator added to them, ``files`` writes configuration, ``activate`` puts it in force, as far as the plan does not, ``verify`` checks the result after the plan
+was carried out, ``remove`` takes away what the service left on a host that does not run it any more.
 """
 
 Stage = Literal["network", "servers", "watch"]

@@ -51,8 +51,8 @@ def _lock(release: str) -> str:
             "synapse_version",
             release,
             "the collection has no lock file for this release, which names and hashes every package to install",
-            f"Run `make lock RELEASE={release}` in the checkout of the collection, or set synapse_version to a release that"
-            f" has one: {', '.join(locked)}.",
+            f"Run `make lock RELEASE={release}` in the checkout of the collection, or set synapse_version to a release"
+            f" that has one: {', '.join(locked)}.",
         )
     return path.read_text().rstrip()
 
