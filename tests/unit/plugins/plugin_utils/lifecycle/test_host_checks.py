@@ -60,6 +60,31 @@ def test_memory_is_not_compared_with_what_nobody_has_asked_the_host_for() -> Non
     assert problems({"memtotal_mb": 3000}, with_memory=False) == []
 
 
+def test_all_problems_of_a_host_are_told() -> None:
+    found = problems({"python_version": "3.8.1"}, watchdog_interval=0, watchdog_grace=0)
+    assert [problem.split(" on host ")[0] for problem in found] == [
+        "synapse_version",
+        "watchdog_interval",
+        "watchdog_grace",
+    ]
+
+
+def test_a_host_is_asked_for_what_it_runs() -> None:
+    host = {"seen": {**FOUND, "python_version": "3.8.1"}, "watchdog_interval": 0, "redis_maxmemory_mib": -1}
+    found = {name: host_problems(FLEET, {name: host}, surveyed="seen") for name in ("db1", "cache1")}
+    assert found["db1"] == []
+    assert found["cache1"] == [
+        "redis_maxmemory_mib on host cache1 is -1: it is a whole number of MiB from 0 on. Set it to 0 for no limit, or "
+        "leave it out."
+    ]
+
+
+@pytest.mark.parametrize("limit", [0, "0", 256, "256", None])
+def test_limits_of_redis_that_can_be(limit: object) -> None:
+    host = {"seen": FOUND, "redis_maxmemory_mib": limit}
+    assert host_problems(FLEET, {"cache1": host}, surveyed="seen") == []
+
+
 def test_each_host_has_a_sentence_of_its_own() -> None:
     old = {"seen": {**FOUND, "distribution_major_version": "11"}}
     found = host_problems(FLEET, {"db1": old, "main1": {"seen": FOUND}, "proxy1": old}, surveyed="seen")

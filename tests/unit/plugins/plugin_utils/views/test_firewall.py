@@ -95,3 +95,10 @@ def several_hosts_of(per_host: dict[str, Any]) -> Topology:
 def test_a_host_that_the_fleet_has_not_got() -> None:
     with pytest.raises(TopologyError, match=r"host is 'app3': the topology has no such host. Did you mean 'app"):
         firewall_rules(CLUSTER, "app3")
+
+
+def test_a_host_of_workers_without_pools_takes_part_in_nothing() -> None:
+    topology = several_hosts({"generic1": {"generic_workers": {"sync": {}}}, "generic2": {"generic_workers": {}}})
+    assert firewall_rules(topology, "generic2")["listeners"] == []
+    sources = admitted(topology, "db1", 5432)
+    assert hosts(topology, sources) == {"main1", "generic1"}
