@@ -9,8 +9,8 @@ short_description: The paths on a host that its checks ask for
 version_added: 0.2.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - Returns the paths of which the checks of the services of a host want to know whether they exist, such as certificates
-    that the inventory names. M(baremetal.synapse.host_survey) looks for them.
+  - Returns the paths of which the checks of the services of a host want to know whether they exist, such as
+    certificates that the inventory names. M(baremetal.synapse.host_survey) looks for them.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.

@@ -18,7 +18,8 @@ from .role_scope import ROLES
 
 def argument_names(topology: Topology, host: str) -> list[str]:
     """Returns the names of the variables of all roles that deploy to a host."""
-    return sorted({name for role in _roles(topology, host) for name in _options(role)})
+    services = [service for service in topology.services if host in topology.hosts_of(service)]
+    return sorted({name for service in services for name in (*_options(service.name), *service.variables)})
 
 
 def argument_problems(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:

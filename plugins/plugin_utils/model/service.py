@@ -21,8 +21,9 @@ Verb = Literal["secrets", "install", "gather", "files", "activate", "remove", "v
 """What a playbook asks the role of a service to do on a host:
 
 ``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``gather`` reads what
-the files of the service need and tries what the operator added to them, ``files`` writes configuration, ``activate`` puts it in force, as far as the plan does not, ``verify`` checks the result after the plan
-was carried out, ``remove`` takes away what the service left on a host that does not run it any more.
+the files of the service need and tries what the operator added to them, ``files`` writes configuration, ``activate``
+puts it in force, as far as the plan does not, ``verify`` checks the result after the plan was carried out, ``remove``
+takes away what the service left on a host that does not run it any more.
 """
 
 Stage = Literal["network", "servers", "watch"]

@@ -19,6 +19,7 @@ FOUND: dict[str, Any] = {
     "distribution_major_version": "13",
     "python_version": "3.13.5",
     "memtotal_mb": 4096,
+    "processor_vcpus": 2,
 }
 FLEET = several_hosts({"generic1": {"generic_workers": {"sync": {"count": 3, "memory_max": "1G"}}}})
 
@@ -74,8 +75,8 @@ def test_a_host_is_asked_for_what_it_runs() -> None:
     found = {name: host_problems(FLEET, {name: host}, surveyed="seen") for name in ("db1", "cache1")}
     assert found["db1"] == []
     assert found["cache1"] == [
-        "redis_maxmemory_mib on host cache1 is -1: it is a whole number of MiB from 0 on. Set it to 0 for no limit, or "
-        "leave it out."
+        "redis_maxmemory_mib on host cache1 is -1: it is memory in MiB, a whole number from 0 on. Set it to 0 for no"
+        " limit."
     ]
 
 
@@ -95,7 +96,10 @@ def test_each_host_has_a_sentence_of_its_own() -> None:
 
 
 ONE_HOST = one_host()
-NGINX = {"nginx_tls_certificate": "/etc/ssl/matrix.pem", "nginx_tls_certificate_key": "/etc/ssl/matrix.key"}
+NGINX: dict[str, Any] = {
+    "nginx_tls_certificate": "/etc/ssl/matrix.pem",
+    "nginx_tls_certificate_key": "/etc/ssl/matrix.key",
+}
 
 
 def problems_of_nginx(found: dict[str, Any] | None = None, **variables: Any) -> list[str]:

@@ -237,8 +237,8 @@ def test_a_file_that_is_missing() -> None:
     assert refused(found, fleet, **variables) == []
     found["paths"]["/etc/ssl/db.key"] = False
     assert refused(found, fleet, **variables) == [
-        f"postgres_server_certificate_key on host {host_of(fleet)} is '/etc/ssl/db.key': there is no such file on the host."
-        " Put the file there, or leave the variable out."
+        f"postgres_server_certificate_key on host {host_of(fleet)} is '/etc/ssl/db.key': there is no such file on the"
+        " host. Put the file there, or leave the variable out."
     ]
     # A host that was not asked may have it.
     assert refused(machine(), fleet, **variables) == []
