@@ -28,7 +28,6 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.platform i
 
 from tests.unit.fleets import ROOT, one_host
 
-
 OWN = {"nginx_tls_self_signed": True}
 
 
@@ -117,7 +116,7 @@ def test_valkey_has_names_of_its_own() -> None:
 
 def test_a_package_that_the_platform_has_not_got_is_refused() -> None:
     def problems(version: str) -> list[str]:
-        hosts = {"synapse1": {"seen": seen(version)}}
+        hosts = {"synapse1": {"seen": seen(version), **OWN}}
         return host_problems(one_host(redis_package="valkey-server"), hosts, surveyed="seen")
 
     assert problems("13") == []
