@@ -7,8 +7,8 @@ import base64
 import json
 from typing import Any
 
-from tests.unit.fleets import several_hosts_inputs
 from tests.unit.filters import load_filter
+from tests.unit.fleets import several_hosts_inputs
 
 FLEET = json.dumps(several_hosts_inputs(postgres_tls=True))
 FOUND: dict[str, Any] = {
