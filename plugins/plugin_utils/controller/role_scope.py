@@ -80,13 +80,11 @@ def file_set_of(role: str, loader: Any, templar: Any, variables: Mapping[str, An
     name = f"__{role}_file_set"
     if name not in scope.variables:
         raise AnsibleActionFail(f"The role {role} has no variable {name}, which says what its files are.")
-    wanted = scope.variables[name]
-    if "role" in wanted:
+    args = scope.value(scope.variables[name])
+    if "role" in args:
         # The files of another role, which takes arguments.
-        more = {key: scope.value(value) for key, value in wanted["vars"].items()}
-        scope = RoleScope(wanted["role"], loader, templar, variables, more)
-        wanted = scope.variables[f"__{wanted['role']}_file_set"]
-    args = scope.value(wanted)
+        scope = RoleScope(args["role"], loader, templar, variables, args["vars"])
+        args = scope.value(scope.variables[f"__{args['role']}_file_set"])
     if not args.pop("when", True):
         return FileSet()
     check_modes(args)

@@ -53,10 +53,9 @@ class PostgresServer:
         hba_marker: the lines around our block in that file.
         hba_lines: the lines of the block.
         settings: all settings.
-        directories: directories, as the module file_set takes them.
-        files: files, as the module file_set takes them.
-        purge: what is removed, as the module file_set takes it.
-        trial: the command that tries the operator's settings before they are written; empty if there is nothing to try.
+        file_set: the files, as arguments of the module file_set.
+        trial: the command that tries the operator's settings before anything is changed; empty if there is no cluster
+            yet, or nothing to try.
         whole_trial: the command that tries all files of the configuration.
         existed: whether the cluster existed before this run.
         start: ``started`` or ``restarted`` if the server must start before it can be asked; empty if it runs.
@@ -82,9 +81,7 @@ class PostgresServer:
     hba_marker: str
     hba_lines: tuple[str, ...]
     settings: Mapping[str, int | str]
-    directories: tuple[Mapping[str, str], ...]
-    files: tuple[Mapping[str, str], ...]
-    purge: tuple[Mapping[str, str], ...]
+    file_set: Mapping[str, Any]
     trial: tuple[str, ...]
     whole_trial: tuple[str, ...]
     existed: bool
@@ -126,7 +123,8 @@ def postgres_server(
     packages = (f"postgresql-{version}", *_PACKAGES)
     port_wanted = int(topology.options["postgres_port"])
     # A run that only looks installs and starts nothing.
-    exists = mode == "deploy" or (mode == "check" and clusters.current is not None)
+    current = mode != "render" and clusters.current is not None
+    exists = mode == "deploy" or current
     queries = state_queries(config_file=config_file, hba_file=hba_file, database=layout.DATABASE, user=layout.USER)
     return PostgresServer(
         host=host,
@@ -139,10 +137,8 @@ def postgres_server(
         hba_marker=HBA_MARKER,
         hba_lines=hba_lines,
         settings=settings,
-        directories=() if topology.unix else ({"path": _DROP_IN_DIR},),
-        files=_files(topology, config_file, hba_file, hba_lines, mode),
-        purge=({"directory": _DROP_IN_DIR, "pattern": _DROP_IN},),
-        trial=_trial(program, config_dir, variables.get("postgres_settings") or {}) if exists else (),
+        file_set=_file_set(topology, config_file, hba_file, hba_lines, mode),
+        trial=_trial(program, config_dir, variables.get("postgres_settings") or {}) if current else (),
         whole_trial=(program, "-D", config_dir, "-C", "data_directory"),
         existed=clusters.current is not None,
         start=_start(clusters, mode),
@@ -172,9 +168,9 @@ def _start(clusters: Clusters, mode: Mode) -> str:
     return "restarted" if mode == "deploy" else ""
 
 
-def _files(
+def _file_set(
     topology: Topology, config_file: str, hba_file: str, hba_lines: tuple[str, ...], mode: Mode
-) -> tuple[Mapping[str, str], ...]:
+) -> dict[str, Any]:
     """Returns the files. On a host, the block of pg_hba.conf is part of a file that is not ours."""
     settings = {
         "path": config_file,
@@ -186,11 +182,12 @@ def _files(
     drop_in = {"path": f"{_DROP_IN_DIR}/{_DROP_IN}", "template": "network-online.conf.j2"}
     marks = [HBA_MARKER.replace("{mark}", mark) for mark in ("BEGIN", "END")]
     block = "".join(f"{line}\n" for line in (marks[0], *hba_lines, marks[1]))
-    return (
-        settings,
-        *(() if topology.unix else (drop_in,)),
-        *(({"path": f"{hba_file}.block", "content": block, "mode": "0640"},) if mode == "render" else ()),
-    )
+    rendered = {"path": f"{hba_file}.block", "content": block, "mode": "0640"}
+    return {
+        "directories": [] if topology.unix else [{"path": _DROP_IN_DIR}],
+        "files": [settings, *([] if topology.unix else [drop_in]), *([rendered] if mode == "render" else [])],
+        "purge": [{"directory": _DROP_IN_DIR, "pattern": _DROP_IN}],
+    }
 
 
 def _trial(program: str, config_dir: str, own: Mapping[str, Any]) -> tuple[str, ...]:

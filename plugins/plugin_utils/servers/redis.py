@@ -66,8 +66,7 @@ class RedisServer:
         with_password: whether clients need the password; on one host the socket is for a group only.
         settings: all settings, with the password.
         printed: the settings that the file has: an empty ``unixsocket`` is none.
-        directories: directories, as the module file_set takes them.
-        files: files, as the module file_set takes them.
+        file_set: the files, as arguments of the module file_set.
         question: the command that asks the server for its settings.
         existed: whether the package was there before this run.
         checking: whether the run only looks.
@@ -83,8 +82,7 @@ class RedisServer:
     with_password: bool
     settings: Mapping[str, str]
     printed: Mapping[str, str]
-    directories: tuple[Mapping[str, Any], ...]
-    files: tuple[Mapping[str, Any], ...]
+    file_set: Mapping[str, Any]
     question: tuple[str, ...]
     existed: bool
     checking: bool
@@ -180,18 +178,20 @@ def redis_server(
         with_password=not topology.unix,
         settings=settings,
         printed={key: value for key, value in settings.items() if key != "unixsocket" or value},
-        directories=({"path": drop_in_dir},),
-        files=(
-            {
-                "path": config_file,
-                "template": "matrix-synapse.conf.j2",
-                "owner": name,
-                "group": name,
-                "mode": "0640",
-                "sensitive": not topology.unix,
-            },
-            {"path": f"{drop_in_dir}/{_DROP_IN}", "template": "drop-in.conf.j2"},
-        ),
+        file_set={
+            "directories": [{"path": drop_in_dir}],
+            "files": [
+                {
+                    "path": config_file,
+                    "template": "matrix-synapse.conf.j2",
+                    "owner": name,
+                    "group": name,
+                    "mode": "0640",
+                    "sensitive": not topology.unix,
+                },
+                {"path": f"{drop_in_dir}/{_DROP_IN}", "template": "drop-in.conf.j2"},
+            ],
+        },
         question=_question(name, unit, config_file, settings),
         existed=existed,
         checking=mode == "check",

@@ -71,6 +71,10 @@ def refused(found: dict[str, Any] | None = None, topology: Topology | None = Non
     return [str(problem) for problem in problems]
 
 
+def paths(made: PostgresServer) -> list[str]:
+    return [entry["path"] for entry in made.file_set["files"]]
+
+
 # -- which version ---------------------------------------------------------------------------------------------------
 
 
@@ -258,8 +262,8 @@ def test_one_host_is_admitted_by_its_socket() -> None:
     made = server()
     assert made.hba_lines == ("local synapse matrix-synapse peer",)
     assert not made.with_password
-    assert [entry["path"] for entry in made.files] == [made.config_file]
-    assert made.directories == ()
+    assert paths(made) == [made.config_file]
+    assert made.file_set["directories"] == []
 
 
 @pytest.mark.parametrize(("tls", "kind"), [(False, "host"), (True, "hostssl")])
@@ -272,11 +276,10 @@ def test_several_hosts_are_admitted_by_address_and_password(tls: bool, kind: str
     )
     assert made.with_password
     drop_in = "/etc/systemd/system/postgresql@.service.d/matrix-synapse.conf"
-    assert [entry["path"] for entry in made.files] == [made.config_file, drop_in]
+    assert paths(made) == [made.config_file, drop_in]
     # With another transport it goes again.
-    assert (
-        server().purge == made.purge == ({"directory": drop_in.rpartition("/")[0], "pattern": "matrix-synapse.conf"},)
-    )
+    purge = [{"directory": drop_in.rpartition("/")[0], "pattern": "matrix-synapse.conf"}]
+    assert server().file_set["purge"] == made.file_set["purge"] == purge
 
 
 def test_an_address_of_ipv6_is_admitted_alone() -> None:
@@ -286,7 +289,7 @@ def test_an_address_of_ipv6_is_admitted_alone() -> None:
 
 def test_only_a_rendering_writes_the_block_of_pg_hba_conf() -> None:
     made = server(found=not_asked(), mode="render")
-    assert made.files[-1] == {
+    assert made.file_set["files"][-1] == {
         "path": "/etc/postgresql/17/main/pg_hba.conf.block",
         "content": "# BEGIN baremetal.synapse\nlocal synapse matrix-synapse peer\n# END baremetal.synapse\n",
         "mode": "0640",
@@ -317,7 +320,7 @@ def test_when_the_server_starts_and_where_it_is_asked(
         one_host(postgres_port=5433), found, mode, postgres_version="17", postgres_settings={"work_mem": "1MB"}
     )
     assert (made.start, made.edit_hba, made.reachable, made.port) == expected
-    assert bool(made.trial) == made.edit_hba
+    assert bool(made.trial) == made.existed == (there is not None and there["version"] == "17")
     assert made.port_wanted == 5433
     # Where files are not written, what is wanted is compared as well.
     assert len(made.queries) == (3 if mode == "check" else 2)
@@ -325,12 +328,13 @@ def test_when_the_server_starts_and_where_it_is_asked(
 
 def test_the_operators_settings_are_tried() -> None:
     settings = {"work_mem": "1MB", "autovacuum": False}
-    assert server(postgres_settings=settings).trial == (
+    found = machine(cluster("17"))
+    assert server(found=found, postgres_settings=settings).trial == (
         "/usr/lib/postgresql/17/bin/postgres",
         *("-D", "/etc/postgresql/17/main", "-C", "data_directory"),
         *("--work_mem=1MB", "--autovacuum=False"),
     )
-    assert server().trial == ()
+    assert server(found=found).trial == ()
 
 
 def test_values_are_quoted_in_queries() -> None:

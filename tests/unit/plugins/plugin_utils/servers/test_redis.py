@@ -61,7 +61,7 @@ def test_several_hosts_have_an_address_and_a_password() -> None:
     # The server's answer has it, the file must not.
     assert made.settings["unixsocket"] == ""
     assert "unixsocket" not in made.printed
-    assert made.files[0]["sensitive"]
+    assert made.file_set["files"][0]["sensitive"]
     assert "-h 10.0.0.2 -p 6379 --json" in made.question[-1]
     assert PASSWORD not in made.question[-1]
 
@@ -71,11 +71,11 @@ def test_everything_is_named_after_the_package() -> None:
     assert made.packages == ("valkey-server",)
     assert not made.existed
     assert (made.name, made.unit, made.program) == ("valkey", "valkey-server.service", "/usr/bin/valkey-server")
-    assert [file["path"] for file in made.files] == [
+    assert [file["path"] for file in made.file_set["files"]] == [
         "/etc/valkey/matrix-synapse.conf",
         "/etc/systemd/system/valkey-server.service.d/matrix-synapse.conf",
     ]
-    assert made.files[0]["owner"] == "valkey"
+    assert made.file_set["files"][0]["owner"] == "valkey"
     assert "exec valkey-cli " in made.question[-1]
 
 
