@@ -71,7 +71,7 @@ def refused(found: dict[str, Any] | None = None, topology: Topology | None = Non
     return [str(problem) for problem in problems]
 
 
-def paths(made: PostgresServer) -> list[str]:
+def written(made: PostgresServer) -> list[str]:
     return [entry["path"] for entry in made.file_set["files"]]
 
 
@@ -262,7 +262,7 @@ def test_one_host_is_admitted_by_its_socket() -> None:
     made = server()
     assert made.hba_lines == ("local synapse matrix-synapse peer",)
     assert not made.with_password
-    assert paths(made) == [made.config_file]
+    assert written(made) == [made.config_file]
     assert made.file_set["directories"] == []
 
 
@@ -276,7 +276,7 @@ def test_several_hosts_are_admitted_by_address_and_password(tls: bool, kind: str
     )
     assert made.with_password
     drop_in = "/etc/systemd/system/postgresql@.service.d/matrix-synapse.conf"
-    assert paths(made) == [made.config_file, drop_in]
+    assert written(made) == [made.config_file, drop_in]
     # With another transport it goes again.
     purge = [{"directory": drop_in.rpartition("/")[0], "pattern": "matrix-synapse.conf"}]
     assert server().file_set["purge"] == made.file_set["purge"] == purge
