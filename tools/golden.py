@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INVENTORIES = ROOT / "inventories"
 GOLDEN = ROOT / "tests" / "unit" / "golden"
 # These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
-CHECKS = frozenset({"topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"})
+CHECKS = frozenset({"visits", "topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"})
 # A machine to plan PostgreSQL for.
 _MEMORY_MIB = 8192
 _CPUS = 4
