@@ -655,7 +655,9 @@ def test_a_change_of_a_link_alone_is_loaded_after_a_kill(tmp_path: Path, monkeyp
     for number in range(100):
         host = Host(tmp_path / str(number))
         host.run("apply")
-        remove_link(host)
+        turn_link(host)
+        host.systemctl("start", "nginx.service")
+        assert host.loaded["sites-enabled/m"] == "debian"
         killed = outcomes(host, "apply", number=number, monkeypatch=monkeypatch)
         host.run("apply")
         assert host.up_to_date, number
