@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tools.golden import filter_names, load_filter
+from tests.unit.filters import filter_names, load_filter
 
 pytestmark = pytest.mark.parametrize("name", filter_names())
 
