@@ -157,6 +157,14 @@ class Host(program.System):  # type: ignore[name-defined]
                 return _real(*arguments, **options)
 
             monkeypatch.setattr(program.os, name, do)
+        write = Path.write_bytes
+
+        def write_half(path: Path, content: bytes) -> int:
+            write(path, content[: len(content) // 2])
+            step()
+            return write(path, content)
+
+        monkeypatch.setattr(Path, "write_bytes", write_half)
 
     def live(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
@@ -627,6 +635,11 @@ def test_killed_before_any_step_the_next_apply_finishes(
         remove_link(host)
         update_nginx_conf(host)
         killed = outcomes(host, "apply", "a-1", number=number, monkeypatch=monkeypatch)
+        # Nobody ever reads half a file.
+        assert host.read("modules-enabled/99-m.conf") in ("pcre_jit on;\n", "other;\n")
+        assert host.read("conf.d/m.conf") in (HTTP_CONF, A_1_HELD)
+        assert host.read("sites-available/m") in ("server {}\n", "server { more; }\n")
+        assert host.read("nginx.conf").replace("768", "8192") == NGINX_CONF.format(etc=host.etc).replace("768", "8192")
         host.run("apply")
         assert host.up_to_date, number
         assert host.loaded["sites-enabled/m"] == "server { more; }\n"
