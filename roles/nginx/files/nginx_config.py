@@ -247,8 +247,8 @@ class Configuration:
             RefusedError: nginx does not load it.
         """
         path = self._places["http"]
-        found = _read(path)
-        if not isinstance(found, File):
+        found = _read_file(path)
+        if found is None:
             return
         wanted = File(hold_back(found.content, held))
         changes = [Change(path, wanted)] if wanted.content != found.content else []
@@ -272,8 +272,8 @@ class Configuration:
         wanted += [Change(link["path"], Link(link["target"]), f"enable {link['path']}") for link in settings.links]
         changes = [change for change in wanted if not _is(change.wanted, _read(change.path))]
         changes += [Change(path, None, f"disable {path}") for path in settings.disabled if os.path.islink(path)]
-        nginx_conf = _read(self._nginx_conf)
-        if isinstance(nginx_conf, File):
+        nginx_conf = _read_file(self._nginx_conf)
+        if nginx_conf is not None:
             content = set_worker_connections(nginx_conf.content, settings.worker_connections)
             if content != nginx_conf.content:
                 text = f"set worker_connections in {self._nginx_conf}"
@@ -366,9 +366,9 @@ class Configuration:
         return f"The previous one is back in its places and stays in force; the drafts are in {self._settings.drafts}."
 
     def _is_loaded(self) -> bool:
-        stamp = _read(self._settings.stamp)
+        stamp = _read_file(self._settings.stamp)
         # A program before this one wrote the line of sha256sum: the hash, and a name.
-        return isinstance(stamp, File) and stamp.content.split()[:1] == [self._digest().encode()]
+        return stamp is not None and stamp.content.split()[:1] == [self._digest().encode()]
 
     def _digest(self) -> str:
         """Returns a hash of all that nginx loads of ours."""
@@ -413,9 +413,12 @@ def _is(wanted: File | Link | None, found: File | Link | None) -> bool:
 
 def _read(path: str) -> File | Link | None:
     """Returns what is at a path."""
+    return Link(os.readlink(path)) if os.path.islink(path) else _read_file(path)
+
+
+def _read_file(path: str) -> File | None:
+    """Returns the file at a path, or the one to which a link leads."""
     try:
-        if os.path.islink(path):
-            return Link(os.readlink(path))
         status = os.stat(path)
         return File(Path(path).read_bytes(), status.st_mode & 0o7777, (status.st_uid, status.st_gid))
     except FileNotFoundError:
@@ -448,8 +451,8 @@ def _temporary(path: str) -> str:
 
 def _redirect(path: str, old: str, new: str) -> None:
     """Makes an `nginx.conf` read another directory."""
-    found = _read(path)
-    if isinstance(found, File):
+    found = _read_file(path)
+    if found is not None:
         _write(path, found._replace(content=found.content.replace(f"{old}/".encode(), f"{new}/".encode())))
 
 
@@ -489,7 +492,7 @@ def main(arguments: Sequence[str]) -> int:
         run(Configuration(settings, System(settings.nginx)), verb, processes)
     except (RefusedError, OSError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)
-        # Without a stamp the next run reloads nginx. Without this, nginx would not start.
+        # nginx starts all the same. The stamp is missing or old then, so the next run reloads it.
         return 0 if verb == "record" else 1
     return 0
 

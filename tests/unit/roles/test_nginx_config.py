@@ -394,6 +394,32 @@ def test_apply_puts_all_into_place_and_nginx_runs_with_it(host: Host) -> None:
     assert list(host.stamp.parent.iterdir()) == [host.stamp]
 
 
+def test_an_nginx_conf_that_is_a_link_becomes_a_file_and_is_put_back(host: Host) -> None:
+    (host.etc / "nginx.conf").rename(host.etc / "own.conf")
+    (host.etc / "nginx.conf").symlink_to("own.conf")
+    before = host.tree()
+    host.takes = False
+    with pytest.raises(program.RefusedError):
+        host.run("apply")
+    assert host.tree() == before
+    host.takes = True
+    host.run("apply")
+    assert "8192" in host.tree()["nginx.conf"]
+    assert host.tree()["own.conf"] == before["own.conf"]
+    assert host.up_to_date
+
+
+def test_a_copy_is_tested_also_if_nginx_conf_is_a_link(applied: Host) -> None:
+    (applied.etc / "nginx.conf").rename(applied.etc / "own.conf")
+    (applied.etc / "nginx.conf").symlink_to("own.conf")
+    applied.draft(site="nonsense")
+    before = applied.tree()
+    with pytest.raises(program.RefusedError, match="stays in force"):
+        applied.run("apply")
+    assert applied.calls == ["test copy"]
+    assert applied.tree() == before
+
+
 def test_apply_does_nothing_if_nothing_is_to_do(applied: Host, capsys: pytest.CaptureFixture[str]) -> None:
     before = applied.tree()
     applied.run("apply")
