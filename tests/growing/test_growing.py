@@ -97,7 +97,7 @@ def test_one_sync_worker_more_restarts_nothing_and_site_does_what_plan_said(thre
     three.set_variables(host="app1", generic_workers={"sync": {"count": 3}, "reader": reader()})
     said = planned(done(three.run(playbook=PLAN)), "Show the plan")
     assert said == ["1. start app1-sync-3 on app1: new", "2. nginx gets its new configuration"]
-    assert planned(done(three.run()), "Say what was done")[1:] == said
+    assert planned(done(three.run()), "Show what was done")[1:] == said
     assert "app1-sync-3" in workers(three, "app1")
 
 
