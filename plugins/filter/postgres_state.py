@@ -48,7 +48,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import decoded, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import PostgresServer
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_state import (
     postgres_state,

@@ -56,7 +56,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import decoded, read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.redis import Mode, redis_server
 
 

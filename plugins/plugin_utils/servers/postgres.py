@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import layout
-from ..model.topology import Topology
 from ..views.connections import connection_budget
 from .postgres_inputs import CLUSTER, Clusters, read_clusters, wanted_settings
 from .postgres_queries import forecast_query, state_queries
@@ -31,6 +30,9 @@ _PACKAGES = (
     # the certificate of a server that has none of its own
     "ssl-cert",
 )
+
+if TYPE_CHECKING:
+    from ..model.topology import Topology
 
 HBA_MARKER = "# {mark} baremetal.synapse"
 """The lines around the block of pg_hba.conf; ``{mark}`` is BEGIN and END."""

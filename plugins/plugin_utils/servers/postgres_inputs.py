@@ -7,15 +7,19 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.errors import TopologyError
-from ..model.inventory import counting_number
-from ..model.releases import check_postgres
-from ..model.topology import Topology
+from ..model.platform import PLATFORMS, find_platform
+from ..model.releases import postgres_problem
+from ..model.service import POSTGRES
+from ..model.values import counting_number
 from ..views.connections import connection_budget
 from ..views.postgres import MIN_MEMORY_MIB, postgresql_settings
-from .problems import problems_of
+from .problems import missing_files, refusals
+
+if TYPE_CHECKING:
+    from ..model.topology import Topology
 
 VARIABLES = (
     "postgres_version",
@@ -29,12 +33,7 @@ VARIABLES = (
 CLUSTER = "main"
 """The name of the cluster, which is that of Debian's packages."""
 
-DISTRIBUTION_VERSIONS = {"12": "15", "13": "17"}
-"""The major version of PostgreSQL that each release of Debian has."""
-
-# Debian's package ssl-cert.
-_CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
-_CERTIFICATE_KEY = "/etc/ssl/private/ssl-cert-snakeoil.key"
+_CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
 
 # All of the fleet knows where PostgreSQL is reached, so it cannot be set for the server alone.
 _FIXED = ("port", "listen_addresses", "unix_socket_directories")
@@ -75,7 +74,8 @@ def read_clusters(found: Mapping[str, Any], variables: Mapping[str, Any]) -> Clu
     """
     told = found.get("postgres_clusters")
     clusters = None if told is None else tuple(entry for entry in told if entry["name"] == CLUSTER)
-    distribution = DISTRIBUTION_VERSIONS.get(str(found["distribution_major_version"]))
+    platform = find_platform(str(found["distribution"]), str(found["distribution_major_version"]))
+    distribution = None if platform is None else str(platform.postgres)
     first = next((str(entry["version"]) for entry in clusters or ()), distribution or "")
     return Clusters(found=clusters, distribution=distribution, wanted=str(variables.get("postgres_version") or first))
 
@@ -127,10 +127,10 @@ def computed_settings(
     return postgresql_settings(
         memory_mib=memory_mib,
         cpus=cpus,
-        shared=topology.postgres_host in {process.host for process in topology.processes} if shared is None else shared,
+        shared=topology.host_of(POSTGRES) in topology.process_hosts if shared is None else shared,
         max_connections=connection_budget(topology)["max_connections"],
         transport="unix" if topology.unix else "tcp",
-        listen_address=None if topology.unix else topology.addresses[topology.postgres_host],
+        listen_address=None if topology.unix else topology.address_of(POSTGRES),
         port=topology.options["postgres_port"],
         tls=(certificate or _CERTIFICATE, certificate_key or _CERTIFICATE_KEY) if tls else None,
     )
@@ -144,8 +144,13 @@ def files_needed(topology: Topology, _host: str, variables: Mapping[str, Any]) -
     return {str(variables[name]): name for name in names if variables.get(name)}
 
 
-def problems(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
-    """Returns why PostgreSQL cannot be deployed to a host, a sentence each.
+def paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
+    """Returns the paths on the host whose existence ``check`` asks for."""
+    return list(files_needed(topology, host, variables))
+
+
+def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[TopologyError]:
+    """Returns why PostgreSQL cannot be deployed to a host.
 
     Args:
         topology: the fleet.
@@ -154,14 +159,18 @@ def problems(topology: Topology, host: str, found: Mapping[str, Any], variables:
         variables: those of ``VARIABLES``, by their names.
     """
     clusters = read_clusters(found, variables)
-    return problems_of(
-        lambda: _check_version(host, found, variables, clusters),
-        lambda: _check_release(topology, host, clusters),
-        lambda: _check_certificate(host, variables),
-        lambda: _check_memory(host, variables),
-        lambda: _check_settings(host, variables),
-        lambda: _check_connections(topology, host, variables),
-    ) or problems_of(lambda: _check_machine(topology, host, found, variables))
+    problems = [
+        *missing_files(host, files_needed(topology, host, variables), found),
+        *refusals(
+            lambda: _check_version(host, found, variables, clusters),
+            lambda: _check_release(topology, host, clusters),
+            lambda: _check_certificate(host, variables),
+            lambda: _check_memory(host, variables),
+            lambda: _check_settings(host, variables),
+            lambda: _check_connections(topology, host, variables),
+        ),
+    ]
+    return problems or refusals(lambda: _check_machine(topology, host, found, variables))
 
 
 def _check_version(host: str, found: Mapping[str, Any], variables: Mapping[str, Any], clusters: Clusters) -> None:
@@ -195,7 +204,9 @@ def _check_release(topology: Topology, host: str, clusters: Clusters) -> None:
     if re.match(r"[0-9]", clusters.wanted) and (
         clusters.found is None or clusters.wanted in (*clusters.versions, clusters.distribution)
     ):
-        check_postgres(topology.release, host, clusters.wanted)
+        problem = postgres_problem(topology.release, host, clusters.wanted)
+        if problem is not None:
+            raise problem
 
 
 def _check_certificate(host: str, variables: Mapping[str, Any]) -> None:

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import layout
 from ..model.errors import TopologyError
-from ..model.topology import Topology
-from .problems import problems_of
+from ..model.platform import REDIS_PACKAGES, platform_of
+from ..model.service import REDIS
+from .problems import refusals
+
+if TYPE_CHECKING:
+    from ..model.topology import Topology
 
 VARIABLES = ("redis_maxmemory_mib",)
 """The variables of a host that the functions of this module read."""
@@ -21,9 +25,6 @@ Mode = Literal["deploy", "check", "render"]
 
 NOT_ACTIVE = 3
 """The exit code of the question to the server if its unit does not run."""
-
-_VALKEY_SINCE = 13
-"""The first release of Debian with the package valkey-server."""
 
 _DROP_IN = "matrix-synapse.conf"
 
@@ -100,13 +101,8 @@ class RedisState:
     step: Mapping[str, str] = field(default_factory=dict)
 
 
-def files_needed(_topology: Topology, _host: str, _variables: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the paths that must exist on the host, each with the variable that names it: none."""
-    return {}
-
-
-def problems(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
-    """Returns why Redis cannot be deployed to a host, a sentence each.
+def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[TopologyError]:
+    """Returns why Redis cannot be deployed to a host.
 
     Args:
         topology: the fleet.
@@ -114,21 +110,21 @@ def problems(topology: Topology, host: str, found: Mapping[str, Any], variables:
         found: what the module host_survey returned for the host.
         variables: those of ``VARIABLES``, by their names.
     """
-    return problems_of(
+    return refusals(
         lambda: _check_package(topology, host, found),
         lambda: _check_memory(host, variables),
     )
 
 
 def _check_package(topology: Topology, host: str, found: Mapping[str, Any]) -> None:
-    version = str(found["distribution_major_version"])
+    platform = platform_of(host, found)
     package = topology.options["redis_package"]
-    if package == "valkey-server" and version.isdecimal() and int(version) < _VALKEY_SINCE:
+    if package not in platform.redis_packages:
         raise TopologyError(
             "redis_package",
             package,
-            f"Debian {version} does not have this package",
-            "Leave it out, or set it to redis-server.",
+            f"{platform.name} does not have this package",
+            f"Leave it out, or set it to {' or '.join(platform.redis_packages)}.",
             host,
         )
 
@@ -248,13 +244,13 @@ def restarted_problems(server: RedisServer, answer: str) -> list[str]:
 def _settings(topology: Topology, variables: Mapping[str, Any], password: str) -> dict[str, str]:
     maxmemory = int(variables.get("redis_maxmemory_mib") or 0) * 1024**2
     common = {**_COMMON, "maxmemory": str(maxmemory)}
-    if topology.unix or topology.redis_host is None:
-        socket = layout.REDIS_PACKAGES[topology.options["redis_package"]]["path"]
+    if topology.unix or topology.host_of(REDIS) is None:
+        socket = REDIS_PACKAGES[topology.options["redis_package"]].path
         return {**common, "port": "0", "unixsocket": socket, "unixsocketperm": "770", "requirepass": ""}
     return {
         **common,
         "port": str(topology.options["redis_port"]),
-        "bind": topology.addresses[topology.redis_host],
+        "bind": str(topology.address_of(REDIS)),
         "unixsocket": "",
         "requirepass": password,
     }
@@ -279,9 +275,8 @@ __all__ = (
     "Mode",
     "RedisServer",
     "RedisState",
+    "check",
     "differing",
-    "files_needed",
-    "problems",
     "redis_server",
     "redis_state",
     "restarted_problems",

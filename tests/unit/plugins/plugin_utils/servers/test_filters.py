@@ -12,6 +12,7 @@ from tests.unit.fleets import several_hosts_inputs
 
 FLEET = json.dumps(several_hosts_inputs(postgres_tls=True))
 FOUND: dict[str, Any] = {
+    "distribution": "Debian",
     "distribution_major_version": "13",
     "memtotal_mb": 8192,
     "processor_vcpus": 4,
@@ -35,30 +36,6 @@ def slurped(text: str) -> dict[str, str]:
 
 def looked_for(**exists: bool) -> list[dict[str, Any]]:
     return [{"item": f"/etc/ssl/db.{name}", "stat": {"exists": there}} for name, there in exists.items()]
-
-
-def checked(stats: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    return dict(load_filter("service_check")(FLEET, "postgres", "db1", FOUND, OWN, stats))
-
-
-def test_a_check_names_the_files_that_must_exist() -> None:
-    assert checked() == {"files": list(OWN.values()), "problems": []}
-    assert checked(looked_for(pem=True, key=True))["problems"] == []
-
-
-def test_a_check_refuses_files_that_do_not_exist() -> None:
-    (problem,) = checked(looked_for(pem=True, key=False))["problems"]
-    assert problem.startswith("postgres_server_certificate_key on host db1 is '/etc/ssl/db.key': there is no such file")
-
-
-def test_a_rendering_looks_for_no_file() -> None:
-    assert checked([{"item": path, "skipped": True} for path in OWN.values()])["problems"] == []
-
-
-def test_each_service_has_its_own_check() -> None:
-    found = load_filter("service_check")(FLEET, "redis", "cache1", FOUND, {"redis_maxmemory_mib": -1})
-    assert found["files"] == []
-    assert found["problems"][0].startswith("redis_maxmemory_mib on host cache1 is -1")
 
 
 def test_postgresql_is_plain_data() -> None:

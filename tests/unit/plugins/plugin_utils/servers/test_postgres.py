@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.service import POSTGRES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import (
     Mode,
@@ -14,10 +15,10 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_inputs import (
     VARIABLES,
+    check,
     files_needed,
-    problems,
+    paths,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.problems import missing_files
 
 from tests.unit.fleets import ADDRESSES, one_host, several_hosts
 
@@ -26,6 +27,10 @@ CERTIFICATE: dict[str, Any] = {
     "postgres_server_certificate": "/etc/ssl/db.pem",
     "postgres_server_certificate_key": "/etc/ssl/db.key",
 }
+
+
+def host_of(topology: Topology) -> str:
+    return str(topology.host_of(POSTGRES))
 
 
 def cluster(version: str, *, port: int = 5432, running: bool = True, name: str = "main") -> dict[str, Any]:
@@ -57,15 +62,16 @@ def server(
     **variables: Any,
 ) -> PostgresServer:
     fleet = one_host() if topology is None else topology
-    return postgres_server(fleet, fleet.postgres_host, found or machine(), {**UNSET, **variables}, mode)
+    return postgres_server(fleet, host_of(fleet), found or machine(), {**UNSET, **variables}, mode)
 
 
 def refused(found: dict[str, Any] | None = None, topology: Topology | None = None, **variables: Any) -> list[str]:
     fleet = one_host() if topology is None else topology
-    return problems(fleet, fleet.postgres_host, found or machine(), {**UNSET, **variables})
+    problems = check(fleet, host_of(fleet), found or machine(), {**UNSET, **variables})
+    return [str(problem) for problem in problems]
 
 
-def paths(made: PostgresServer) -> list[str]:
+def written(made: PostgresServer) -> list[str]:
     return [entry["path"] for entry in made.file_set["files"]]
 
 
@@ -219,19 +225,27 @@ def test_a_setting_of_the_operator_wins_in_any_spelling() -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_own_certificates_must_exist_where_they_are_used(transport: str, tls: bool) -> None:
     fleet = one_host(synapse_transport=transport, postgres_tls=tls)
-    needed = files_needed(fleet, fleet.postgres_host, {**UNSET, **CERTIFICATE})
+    needed = files_needed(fleet, host_of(fleet), {**UNSET, **CERTIFICATE})
     used = transport == "tcp" and tls
     assert needed == ({path: name for name, path in CERTIFICATE.items()} if used else {})
-    assert files_needed(fleet, fleet.postgres_host, UNSET) == {}
+    assert files_needed(fleet, host_of(fleet), UNSET) == {}
     assert (server(fleet, **CERTIFICATE).settings.get("ssl_key_file") == "/etc/ssl/db.key") == used
 
 
 def test_a_file_that_is_missing() -> None:
-    needed = {path: name for name, path in CERTIFICATE.items()}
-    assert missing_files("db1", needed, ["/etc/ssl/db.pem"]) == [
-        "postgres_server_certificate_key on host db1 is '/etc/ssl/db.key': there is no such file on the host."
-        " Put the file there, or leave the variable out."
+    fleet = one_host(synapse_transport="tcp", postgres_tls=True)
+    variables = {**UNSET, **CERTIFICATE}
+    asked = paths(fleet, host_of(fleet), variables)
+    assert asked == list(CERTIFICATE.values())
+    found = {**machine(), "paths": dict.fromkeys(asked, True)}
+    assert refused(found, fleet, **variables) == []
+    found["paths"]["/etc/ssl/db.key"] = False
+    assert refused(found, fleet, **variables) == [
+        f"postgres_server_certificate_key on host {host_of(fleet)} is '/etc/ssl/db.key': there is no such file on the"
+        " host. Put the file there, or leave the variable out."
     ]
+    # A host that was not asked may have it.
+    assert refused(machine(), fleet, **variables) == []
 
 
 # -- what is deployed ------------------------------------------------------------------------------------------------
@@ -248,7 +262,7 @@ def test_one_host_is_admitted_by_its_socket() -> None:
     made = server()
     assert made.hba_lines == ("local synapse matrix-synapse peer",)
     assert not made.with_password
-    assert paths(made) == [made.config_file]
+    assert written(made) == [made.config_file]
     assert made.file_set["directories"] == []
 
 
@@ -262,7 +276,7 @@ def test_several_hosts_are_admitted_by_address_and_password(tls: bool, kind: str
     )
     assert made.with_password
     drop_in = "/etc/systemd/system/postgresql@.service.d/matrix-synapse.conf"
-    assert paths(made) == [made.config_file, drop_in]
+    assert written(made) == [made.config_file, drop_in]
     # With another transport it goes again.
     purge = [{"directory": drop_in.rpartition("/")[0], "pattern": "matrix-synapse.conf"}]
     assert server().file_set["purge"] == made.file_set["purge"] == purge

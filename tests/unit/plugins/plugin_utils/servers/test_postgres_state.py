@@ -33,6 +33,7 @@ PASSFILE = "*:*:synapse:matrix-synapse:pencil\n"
 def server(*, existed: bool = True, mode: Mode = "deploy", transport: str = "unix") -> PostgresServer:
     clusters = [{"version": "17", "name": "main", "port": 5432, "running": True}] if existed else []
     found = {
+        "distribution": "Debian",
         "distribution_major_version": "13",
         "memtotal_mb": 8192,
         "processor_vcpus": 4,

@@ -14,9 +14,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.redis im
     Mode,
     RedisServer,
     RedisState,
+    check,
     differing,
-    files_needed,
-    problems,
     redis_server,
     redis_state,
     restarted_problems,
@@ -34,8 +33,12 @@ def server(
     **variables: Any,
 ) -> RedisServer:
     fleet = one_host() if topology is None else topology
-    found = {"distribution_major_version": "13", "packages": list(packages)}
+    found = {"distribution": "Debian", "distribution_major_version": "13", "packages": list(packages)}
     return redis_server(fleet, "cache1", found, {"redis_maxmemory_mib": 0, **variables}, mode, PASSWORD)
+
+
+def refused(topology: Topology, host: str, found: dict[str, Any], variables: dict[str, Any]) -> list[str]:
+    return [str(problem) for problem in check(topology, host, found, variables)]
 
 
 def answer(made: RedisServer, **changes: str) -> str:
@@ -100,15 +103,19 @@ def test_memory_is_given_in_bytes() -> None:
     ],
 )
 def test_variables_that_cannot_be(debian: str, package: str, memory: Any, expected: list[str]) -> None:
-    found = {"distribution_major_version": debian}
+    found = {"distribution": "Debian", "distribution_major_version": debian}
     fleet = one_host(redis_package=package)
-    assert problems(fleet, "cache1", found, {"redis_maxmemory_mib": memory}) == expected
-    assert files_needed(fleet, "cache1", {}) == {}
+    assert refused(fleet, "cache1", found, {"redis_maxmemory_mib": memory}) == expected
 
 
 @pytest.mark.parametrize("memory", ["much", 1.5, True])
 def test_memory_that_is_no_number(memory: Any) -> None:
-    (problem,) = problems(one_host(), "cache1", {"distribution_major_version": "13"}, {"redis_maxmemory_mib": memory})
+    (problem,) = refused(
+        one_host(),
+        "cache1",
+        {"distribution": "Debian", "distribution_major_version": "13"},
+        {"redis_maxmemory_mib": memory},
+    )
     assert problem.startswith("redis_maxmemory_mib on host cache1 is ")
 
 
