@@ -12,7 +12,6 @@ description:
   - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
     run on each of them.
   - One call can serve all hosts.
-  - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
@@ -22,8 +21,7 @@ options:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
       - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
-      - Those that the checks read count, as far as they are set; P(baremetal.synapse.fleet#filter) names them as
-        C(host_variables).
+      - Those that P(baremetal.synapse.host_variables#filter) names count, as far as they are set.
     type: dict
     required: true
   hosts:
