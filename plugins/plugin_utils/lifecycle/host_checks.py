@@ -35,6 +35,18 @@ def host_problems(
     return problems
 
 
+def host_paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
+    """Returns the paths on a host whose existence the checks of its services ask for.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+        variables: of the host, as far as they are set.
+    """
+    asking = (service.paths for service in topology.services if host in topology.hosts_of(service))
+    return sorted({path for paths in asking if paths is not None for path in paths(topology, host, variables)})
+
+
 def _problems(
     topology: Topology, host: str, found: Mapping[str, Any], own: Mapping[str, Any]
 ) -> Iterator[TopologyError]:
@@ -45,4 +57,4 @@ def _problems(
                 yield from check(topology, host, found, own)
 
 
-__all__ = ("host_problems",)
+__all__ = ("host_paths", "host_problems")

@@ -81,17 +81,6 @@ def _server_name(value: Any) -> Problem | None:
 _networks_of_nginx = networks("nginx")
 
 
-def check_networks(name: str, value: Any, host: str) -> None:
-    """Checks a variable of networks that need not come from the inventory, as the inputs of that kind are checked.
-
-    Raises:
-        TopologyError: the value is no list of networks.
-    """
-    problem = _networks_of_nginx(plain(value))
-    if problem is not None:
-        raise TopologyError(name, plain(value), *problem, host=host)
-
-
 _ALL = (
     Input(
         name="synapse_server_name", about="The name in every Matrix id; cannot be changed later.", check=_server_name

@@ -28,6 +28,8 @@ RELEASES_DIR = f"{INSTALL_DIR}/releases"
 REQUIREMENTS_DIR = f"{INSTALL_DIR}/requirements"
 UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
+# Debian's package and that of matrix.org have the unit at this place (/lib is a link to /usr/lib).
+PACKAGED_UNIT = f"/usr/lib/systemd/system/{MAIN_UNIT}"
 WORKER_UNIT = "matrix-synapse-worker@.service"
 POOL_DROP_IN = "{unit}.d/pool.conf"
 """What a pool adds to a unit, relative to the directory of units."""

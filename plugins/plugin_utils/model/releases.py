@@ -93,22 +93,3 @@ def postgres_problem(release: Release, host: str, postgres: str) -> TopologyErro
         "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
         host,
     )
-
-
-def check_host_versions(release: Release, host: str, python: str, postgres: str | None) -> None:
-    """Refuses a host whose Python or PostgreSQL is too old for the release.
-
-    Args:
-        release: the release to be deployed.
-        host: the inventory name of the host.
-        python: its version of Python, ``3.11.2``.
-        postgres: the major version of its PostgreSQL (``15``), None where it has no database role.
-
-    Raises:
-        TopologyError: one of them is too old.
-    """
-    problem = python_problem(release, host, python)
-    if problem is None and postgres is not None:
-        problem = postgres_problem(release, host, postgres)
-    if problem is not None:
-        raise problem

@@ -12,12 +12,18 @@ from .errors import TopologyError
 if TYPE_CHECKING:
     from .topology import Topology
 
-Verb = Literal["secrets", "install", "files", "activate", "remove", "verify"]
+# Synapse's own options name these two, and nginx is what its processes are served through.
+POSTGRES = "postgres"
+REDIS = "redis"
+NGINX = "nginx"
+
+Verb = Literal["secrets", "install", "gather", "files", "activate", "remove", "verify"]
 """What a playbook asks the role of a service to do on a host:
 
-``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``files`` writes
-configuration, ``activate`` puts it in force, as far as the plan does not, ``verify`` checks the result after the plan
-was carried out, ``remove`` takes away what the service left on a host that does not run it any more.
+``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``gather`` reads what
+the files of the service need and tries what the operator added to them, ``files`` writes configuration, ``activate``
+puts it in force, as far as the plan does not, ``verify`` checks the result after the plan was carried out, ``remove``
+takes away what the service left on a host that does not run it any more.
 """
 
 Stage = Literal["network", "servers", "watch"]
@@ -32,6 +38,9 @@ MemoryParts = Callable[["Topology", str, int, Mapping[str, Any]], Iterable[Part]
 
 ConnectionParts = Callable[["Topology"], Iterable[Part]]
 """Takes the topology; returns how many connections to PostgreSQL each part may open."""
+
+HostPaths = Callable[["Topology", str, Mapping[str, Any]], Iterable[str]]
+"""Takes the topology, a host and its variables; returns paths on the host whose existence the checks ask for."""
 
 HostCheck = Callable[["Topology", str, Mapping[str, Any], Mapping[str, Any]], Iterable[TopologyError]]
 """Takes the topology, a host, what the module host_survey has found on it, and its variables; returns what is wrong."""
@@ -88,6 +97,7 @@ class Service:
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
         variables: variables of its hosts that its memory and its checks read, where they are set.
+        paths: paths on its hosts whose existence the checks ask for.
         checks: what its hosts must be, and what their variables may say.
         restart_effect: what users notice while it restarts, a sentence; None if the plan never restarts it.
         column: the column of the diagram in which it is drawn: ``proxy`` for what takes the requests of clients, else
@@ -109,6 +119,7 @@ class Service:
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0
     variables: tuple[str, ...] = ()
+    paths: HostPaths | None = None
     checks: tuple[HostCheck, ...] = ()
     restart_effect: str | None = None
     column: Literal["proxy", "services"] | None = None

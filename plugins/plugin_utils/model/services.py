@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ..servers import postgres_inputs, redis
 from . import layout
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
+    NGINX_NETWORKS,
+    NGINX_TLS,
     WATCHDOG_NUMBERS,
+    check_nginx_networks,
+    check_nginx_tls,
     check_python,
-    check_redis_memory,
-    check_redis_package,
+    check_root_certificate,
+    check_synapse_package,
     check_watchdog_numbers,
+    nginx_paths,
+    synapse_paths,
 )
-from .service import Listener, Service, Stage, Verb
-
-# Synapse's own options name these two, and nginx is what its processes are served through.
-POSTGRES = "postgres"
-REDIS = "redis"
-NGINX = "nginx"
+from .service import NGINX, POSTGRES, REDIS, Listener, Service, Stage, Verb
 
 MAIN_GROUP = "synapse_main"
 SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
@@ -45,13 +47,15 @@ SERVICES: tuple[Service, ...] = (
         groups=(POSTGRES,),
         least=1,
         most=1,
-        verbs=("install", "files", "activate", "verify"),
+        verbs=("install", "gather", "files", "activate", "verify"),
         tags=("postgres",),
         listeners=(
             Listener(name="postgresql", about="PostgreSQL, for Synapse", port="postgres_port", clients=("synapse",)),
         ),
         memory=memory_of_postgres,
-        variables=("postgres_memory_mib", "postgres_settings"),
+        variables=postgres_inputs.VARIABLES,
+        paths=postgres_inputs.paths,
+        checks=(postgres_inputs.check,),
         restart_effect="While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         column="services",
         serves="SQL",
@@ -62,12 +66,12 @@ SERVICES: tuple[Service, ...] = (
         groups=(REDIS,),
         most=1,
         workers_need_it="workers talk through Redis",
-        verbs=("install", "files", "activate", "verify"),
+        verbs=("install", "gather", "files", "activate", "verify"),
         tags=("redis",),
         listeners=(Listener(name="redis", about="Redis, for Synapse", port="redis_port", clients=("synapse",)),),
         memory=memory_of_redis,
-        variables=("redis_maxmemory_mib",),
-        checks=(check_redis_package, check_redis_memory),
+        variables=redis.VARIABLES,
+        checks=(redis.check,),
         restart_effect="While Redis restarts, news between processes wait for some seconds.",
         column="services",
         serves="replication",
@@ -77,7 +81,7 @@ SERVICES: tuple[Service, ...] = (
         title="Synapse",
         groups=SYNAPSE_GROUPS,
         of_processes=True,
-        verbs=("secrets", "install", "files", "remove"),
+        verbs=("install", "files", "remove"),
         tags=("synapse",),
         listeners=(
             Listener(
@@ -108,7 +112,8 @@ SERVICES: tuple[Service, ...] = (
         ),
         memory=memory_of_processes,
         connections=connections_of_processes,
-        checks=(check_python,),
+        paths=synapse_paths,
+        checks=(check_python, check_synapse_package, check_root_certificate),
     ),
     Service(
         name="synapse_main",
@@ -117,7 +122,7 @@ SERVICES: tuple[Service, ...] = (
         of_processes=True,
         least=1,
         most=1,
-        verbs=("files",),
+        verbs=("secrets", "files"),
         tags=("synapse",),
     ),
     Service(
@@ -156,6 +161,9 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
+        variables=(*NGINX_TLS, "nginx_tls_self_signed", *NGINX_NETWORKS),
+        paths=nginx_paths,
+        checks=(check_nginx_tls, check_nginx_networks),
         column="proxy",
     ),
     Service(
@@ -201,3 +209,6 @@ def visited(
         and ("all" in run_tags or set(service.tags) & set(run_tags))
         and not set(service.tags) <= set(skip_tags)
     )
+
+
+__all__ = ("MAIN_GROUP", "NGINX", "POSTGRES", "REDIS", "SERVICES", "SYNAPSE_GROUPS", "groups_of", "visited")

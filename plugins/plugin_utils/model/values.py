@@ -40,6 +40,11 @@ def counting_number(value: Any) -> int | None:
     return int(value) if str(value).isdecimal() and int(value) > 0 else None
 
 
+def is_true(value: Any) -> bool:
+    """Tells whether a boolean is true; from the command line, it is a text."""
+    return str(value).lower() in ("true", "yes", "on", "1")
+
+
 def anything(_value: Any) -> Problem | None:
     """Admits any value."""
     return None

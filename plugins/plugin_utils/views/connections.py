@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.service import Part
-from ..model.topology import Topology
+
+if TYPE_CHECKING:
+    from ..model.topology import Topology
 
 # For the superuser (3 are PostgreSQL's own default), backups, monitoring and a person with psql.
 _RESERVED = 15

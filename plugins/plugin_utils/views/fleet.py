@@ -29,7 +29,6 @@ def fleet(topology: Topology) -> dict[str, Any]:
         "reloads": reloads(topology.release),
         "transport": "unix" if topology.unix else "tcp",
         "hosts": list(topology.addresses),
-        "host_variables": sorted({name for service in topology.services for name in service.variables}),
         "main_host": topology.main.host,
         "synapse_hosts": synapse_hosts,
         "nginx_hosts": list(topology.hosts_of(NGINX)),

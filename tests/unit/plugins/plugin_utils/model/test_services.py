@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_arguments import argument_names
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.service_needs import service_needs
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
@@ -18,7 +19,6 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology i
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.firewall import firewall_rules
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.memory import host_memory
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.metrics import metrics_targets
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.visits import visits
@@ -30,6 +30,7 @@ SURVEY: dict[str, Any] = {
     "distribution_major_version": "13",
     "python_version": "3.13.5",
     "memtotal_mb": 4096,
+    "processor_vcpus": 2,
 }
 
 # The preset "small" on several hosts: one host of each group.
@@ -229,7 +230,7 @@ def test_its_memory_and_its_checks_count() -> None:
     topology = build()
     assert host_memory(topology, "vault1", 4096, {"archive_mib": 300})["parts"] == [{"name": "Archive", "mib": 300}]
     assert host_memory(topology, "db1", 4096, {"postgres_settings": {"shared_buffers": "1GB"}})["sum"] == 1024
-    assert "archive_mib" in fleet(topology)["host_variables"]
+    assert "archive_mib" in argument_names(topology, "vault1")
 
     def problems(host: str, **variables: Any) -> list[str]:
         return host_problems(topology, {host: {"seen": SURVEY, **variables}}, surveyed="seen")
