@@ -12,7 +12,6 @@ description:
   - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
     run on each of them.
   - One call can serve all hosts.
-  - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
   _input:
     description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
