@@ -43,7 +43,7 @@ NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
 # Their places: Debian's nginx.conf includes the first at its top level, the second in its http block.
 NGINX_MAIN_CONF = f"{NGINX_ETC}/modules-enabled/99-matrix-synapse.conf"
 NGINX_HTTP_CONF = f"{NGINX_ETC}/conf.d/matrix-synapse.conf"
-NGINX_SITE_CONF = f"{NGINX_ETC}/sites-available/matrix-synapse"
+NGINX_SITE = f"{NGINX_ETC}/sites-available/matrix-synapse"
 NGINX_SITE_LINK = {"path": f"{NGINX_ETC}/sites-enabled/matrix-synapse", "target": "../sites-available/matrix-synapse"}
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
@@ -186,7 +186,7 @@ def layout() -> dict[str, Any]:
         "nginx_program": NGINX_PROGRAM,
         "nginx_main_conf": NGINX_MAIN_CONF,
         "nginx_http_conf": NGINX_HTTP_CONF,
-        "nginx_site_conf": NGINX_SITE_CONF,
+        "nginx_site": NGINX_SITE,
         "nginx_links": [NGINX_SITE_LINK],
         "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
         "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
