@@ -7,19 +7,10 @@ DOCUMENTATION = r"""
 name: host_problem
 short_description: Why the release cannot run on a host
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Compares the Python and the PostgreSQL of a host with what the Synapse release of the fleet needs.
   - Empty if they are new enough.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   python:
     description: The version of the host's Python.
     type: str
@@ -28,6 +19,9 @@ options:
     description: The major version of the host's PostgreSQL; empty where it has none.
     type: str
     default: ""
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

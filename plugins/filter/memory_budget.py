@@ -7,19 +7,10 @@ DOCUMENTATION = r"""
 name: memory_budget
 short_description: How much memory of a host is promised away
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - What the processes of a host may take by their C(memory_max), what PostgreSQL has as C(shared_buffers), and what
     Redis may take, against the host's memory. Parts without a limit are left out.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   memory_mib:
     description: The memory of the host in MiB.
     type: int
@@ -34,6 +25,9 @@ options:
     description: The variable of that name.
     type: int
     default: 0
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -21,10 +21,8 @@ options:
     description: The name of the variable.
     type: str
     required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""
