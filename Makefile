@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help setup setup-light demo demo-down test test-unit test-proxy lint molecule requirements clean lock routes \
-  routes-check conformance benchmark-routing benchmark-runs benchmark-capacity test-ansible release
+  routes-check compare-rendered conformance benchmark-routing benchmark-runs benchmark-capacity test-ansible release
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -56,6 +56,9 @@ routes: setup-light ## Read what a Synapse release serves, and tell what is new:
 
 routes-check: setup-light ## Read the newest release again, and compare
 	@python -m tools.routes check
+
+compare-rendered: setup-light ## Show what changes in the files of hosts since BASE=… (ARGS="--ignore '/etc/nginx/*' --only 'full-*'")
+	@python -m tools.compare_rendered $(if $(BASE),--base '$(BASE)') $(ARGS)
 
 conformance: setup ## Print where every request of every release goes in every example inventory (ARGS="full --left")
 	@python -m tools.conformance $(ARGS)

@@ -1,154 +1,89 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the golden files: every view of every example inventory, as the filters give it.
+"""Writes the golden files: what the hosts of three example inventories get, as playbooks/render.yml writes it.
 
-Usage: ``python -m tools.golden`` rewrites tests/unit/golden after a change that was meant to change them; the
-difference that git shows is then what a reviewer reads. tests/unit/test_golden.py fails while they are out of date.
+Usage: ``python -m tools.golden`` rewrites tests/golden after a change that was meant to change it; the difference that
+git shows is then what a reviewer reads. tests/unit/test_golden.py fails while they are out of date.
+
+``tests/golden/INVENTORY/HOST/PATH`` is a file of a host. ``tests/golden/INVENTORY/MANIFEST`` lists all that the hosts
+get, with permissions and targets of links. Nothing is stored twice: for a copy of another file of the same inventory,
+or of a file of the project, the manifest names that one.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 import shutil
-import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
+from tools.rendered import ROOT, Entry, entries, render
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
-
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
-
-from tools.inventory import load_topology_json
-
-ROOT = Path(__file__).resolve().parent.parent
-INVENTORIES = ROOT / "inventories"
-GOLDEN = ROOT / "tests" / "unit" / "golden"
-# These tell what is wrong with an inventory, a host or a variable, so they say nothing of an example.
-CHECKS = frozenset({"topology_problem", "host_problem", "host_problems", "networks_problem", "plan_problem"})
-# A machine to plan PostgreSQL for.
-_MEMORY_MIB = 8192
-_CPUS = 4
-_PYTHONS = ("3.11.2", "3.13.5")
-
-Filter = Callable[..., Any]
+GOLDEN = ROOT / "tests" / "golden"
+MANIFEST = "MANIFEST"
+INVENTORIES = ("cluster", "full", "single_host")
+# Where the files are that roles copy as they are.
+_SOURCES = ("roles/*/files/**/*", "plugins/module_utils/*.py")
 
 
-def filter_names() -> list[str]:
-    """Returns the names of all filters of the collection, from their files."""
-    return sorted(path.stem for path in (ROOT / "plugins" / "filter").glob("[!_]*.py"))
+def golden_files(tree: Mapping[str, Entry], sources: Mapping[bytes, str]) -> dict[str, bytes]:
+    """Returns the golden files of a rendered tree by their names, the manifest among them.
+
+    Args:
+        tree: what was rendered, by path.
+        sources: the names of files of the project by their contents.
+    """
+    known = {content: name for content, name in sources.items() if content}
+    files = {}
+    lines = []
+    for path, entry in sorted(tree.items()):
+        lines.append(f"{_permissions(entry)} {path}{_rest(entry, known)}\n")
+        if entry.content is not None and entry.content not in known:
+            files[path] = entry.content
+            if entry.content:
+                known[entry.content] = path
+    return {MANIFEST: "".join(lines).encode(), **files}
 
 
-def load_filter(name: str) -> Filter:
-    """Returns one filter, as Ansible would load it."""
-    module = importlib.import_module(f"ansible_collections.baremetal.synapse.plugins.filter.{name}")
-    function: Filter = module.FilterModule().filters()[name]
-    return function
+def _permissions(entry: Entry) -> str:
+    return "link" if entry.target is not None else f"{entry.mode:04o}"
 
 
-def _of_the_topology(view: Filter, topology_json: str) -> Any:
-    return view(topology_json)
+def _rest(entry: Entry, known: Mapping[bytes, str]) -> str:
+    """Returns the end of a line of the manifest."""
+    if entry.target is not None:
+        return f" -> {entry.target}"
+    if entry.content is None:
+        return "/"
+    return f" = {known[entry.content]}" if entry.content in known else ""
 
 
-def _of_inputs(_view: Filter, topology_json: str) -> Any:
-    return json.loads(topology_json)
+def sources() -> dict[bytes, str]:
+    """Returns the names of the files that roles copy as they are, by their contents."""
+    paths = (path for pattern in _SOURCES for path in ROOT.glob(pattern) if path.is_file())
+    return {path.read_bytes(): str(path.relative_to(ROOT)) for path in sorted(paths)}
 
 
-def _of_workers(view: Filter, topology_json: str) -> Any:
-    topology = parse_topology(topology_json)
-    places = dict.fromkeys((worker.host, worker.group) for worker in topology.workers)
-    found = [entry for host, group in places for entry in view(topology_json, host, group)]
-    return {entry["name"]: {**entry, "config": yaml.safe_load(entry["config"])} for entry in found}
+def rendered(inventory: str) -> dict[str, bytes]:
+    """Returns what the golden files of an example inventory should be, by their names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch) / inventory
+        render(ROOT / "inventories" / inventory, directory)
+        return golden_files(entries(directory), sources())
 
 
-def _of_documents(view: Filter, topology_json: str) -> Any:
-    return yaml.safe_load(view(topology_json))
-
-
-def _of_documents_of_hosts(view: Filter, topology_json: str) -> Any:
-    return {host: json.loads(text) for host, text in _of_hosts(view, topology_json).items()}
-
-
-def _of_hosts(view: Filter, topology_json: str) -> Any:
-    return {host: view(topology_json, host) for host in parse_topology(topology_json).addresses}
-
-
-def _of_a_machine(view: Filter, topology_json: str) -> Any:
-    return view(topology_json, memory_mib=_MEMORY_MIB, cpus=_CPUS)
-
-
-def _of_each_machine(view: Filter, topology_json: str) -> Any:
-    return {host: view(topology_json, host, memory_mib=_MEMORY_MIB) for host in parse_topology(topology_json).addresses}
-
-
-def _of_pythons(view: Filter, topology_json: str) -> Any:
-    return {python: view(topology_json, python) for python in _PYTHONS}
-
-
-def _of_bare_hosts(view: Filter, topology_json: str) -> Any:
-    topology = parse_topology(topology_json)
-    proxies = {host: {"stdout_lines": ["write the configuration"]} for host in topology.nginx_hosts}
-    return view(topology_json, {host: {"processes": []} for host in topology.addresses}, proxies)
-
-
-def _of_units(view: Filter, topology_json: str) -> Any:
-    units = [load_filter("main_unit")(topology_json)]
-    for host in parse_topology(topology_json).addresses:
-        units += load_filter("worker_units")(topology_json, host)
-    media_store_path = load_filter("fleet")(topology_json)["media_store_path"]
-    return {unit["name"]: view(unit, media_store_path) for unit in units}
-
-
-# Filters that take more than the topology, or something else; all others take it alone.
-_CALLS: dict[str, Callable[[Filter, str], Any]] = {
-    "topology": _of_inputs,
-    "worker_files": _of_workers,
-    "process_files": _of_hosts,
-    "watchdog": _of_hosts,
-    "worker_units": _of_hosts,
-    "fingerprint_inputs": _of_documents_of_hosts,
-    "shared_config": _of_documents,
-    "main_config": _of_documents,
-    "firewall_rules": _of_hosts,
-    "plan": _of_bare_hosts,
-    "release_dir": _of_pythons,
-    "postgres_settings": _of_a_machine,
-    "memory_budget": _of_each_machine,
-    "unit_drop_in": _of_units,
-}
-
-
-def inventory_names() -> list[str]:
-    """Returns the names of the example inventories."""
-    return sorted(path.name for path in INVENTORIES.iterdir() if path.is_dir())
-
-
-def views(inventory: str) -> dict[str, str]:
-    """Returns the golden files of an inventory, by their names."""
-    topology_json = load_topology_json(INVENTORIES / inventory)
-    found = {}
-    for name in filter_names():
-        if name in CHECKS:
-            continue
-        call = _CALLS.get(name, _of_the_topology)
-        value = call(load_filter(name), topology_json)
-        if name == "diagram":
-            found["diagram.svg"] = value
-        else:
-            found[f"{name}.json"] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return found
+def stored(inventory: str) -> dict[str, bytes]:
+    """Returns what the golden files of an example inventory are, by their names."""
+    return {name: entry.content for name, entry in entries(GOLDEN / inventory).items() if entry.content is not None}
 
 
 def main() -> None:
     """Rewrites all golden files."""
     shutil.rmtree(GOLDEN, ignore_errors=True)
-    for inventory in inventory_names():
-        directory = GOLDEN / inventory
-        directory.mkdir(parents=True)
-        for name, text in views(inventory).items():
-            (directory / name).write_text(text)
+    for inventory in INVENTORIES:
+        for name, content in rendered(inventory).items():
+            path = GOLDEN / inventory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tools.nginx import nginx_binary
 
@@ -106,35 +105,6 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
 
 
 @pytest.fixture(scope="session")
-def several_hosts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An inventory with a machine for each service and two for workers."""
-    groups = {
-        "postgres": ["db"],
-        "redis": ["db"],
-        "synapse_main": ["main"],
-        "generic_workers": ["main", "w1", "w2"],
-        "media_workers": ["w1"],
-        "background_workers": ["w2"],
-        "nginx": ["front"],
-    }
-    hosts = sorted({host for members in groups.values() for host in members})
-    inventory = {
-        "all": {
-            "hosts": {
-                host: {"ansible_host": f"192.0.2.{10 + index}", "synapse_address": f"198.51.100.{10 + index}"}
-                for index, host in enumerate(hosts)
-            },
-            "vars": {
-                "synapse_server_name": "example.org",
-                "synapse_cp_max": 3,
-                "nginx_tls_self_signed": True,
-                "generic_workers": {"sync": {"count": 2}, "reader": {"count": 1, "duties": ["client_reader"]}},
-                "media_workers": {"media": {"count": 2}},
-                "background_workers": {"pusher": {"count": 1}, "federation_sender": {"count": 2}},
-            },
-            "children": {name: {"hosts": dict.fromkeys(members)} for name, members in groups.items()},
-        }
-    }
-    path = tmp_path_factory.mktemp("inventory") / "hosts.yml"
-    path.write_text(yaml.safe_dump(inventory))
-    return path
+def several_hosts() -> Path:
+    """An inventory with a host for each service and two for workers."""
+    return ROOT / "tests" / "render" / "inventories" / "several_hosts.yml"

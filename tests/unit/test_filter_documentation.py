@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tools.golden import filter_names, load_filter
+from tests.unit.filters import filter_names, load_filter
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,84 +1,66 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every view of every example inventory is what the golden files show: ``python -m tools.golden`` rewrites them."""
+"""What hosts get is what the golden files show: ``python -m tools.golden`` rewrites them."""
 
 from __future__ import annotations
 
-import json
+import difflib
 
 import pytest
-import yaml
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 
-from tools.golden import CHECKS, GOLDEN, INVENTORIES, filter_names, inventory_names, load_filter, views
-from tools.inventory import load_topology_json
+from tools.golden import GOLDEN, INVENTORIES, MANIFEST, golden_files, rendered, stored
+from tools.rendered import Entry
 
 
-@pytest.mark.parametrize("inventory", inventory_names())
-def test_every_view_is_as_the_golden_file_shows_it(inventory: str) -> None:
-    found = views(inventory)
-    golden = {path.name: path.read_text() for path in (GOLDEN / inventory).glob("*")}
-    assert sorted(found) == sorted(golden)
-    for name in found:
-        assert found[name] == golden[name], f"golden/{inventory}/{name}"
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_hosts_get_what_the_golden_files_show(inventory: str) -> None:
+    found, golden = rendered(inventory), stored(inventory)
+    # The manifest first: it tells what is new and what is missing.
+    for name in sorted(found.keys() | golden.keys(), key=lambda name: (name != MANIFEST, name)):
+        old, new = (tree.get(name, b"").decode().splitlines() for tree in (golden, found))
+        difference = "\n".join(difflib.unified_diff(old, new, f"golden/{inventory}/{name}", "rendered", lineterm=""))
+        assert not difference, f"python -m tools.golden, if this was meant to change:\n{difference}"
+    assert found == golden
 
 
-def test_every_filter_has_a_golden_file_and_every_inventory_a_directory() -> None:
-    assert sorted(path.name for path in GOLDEN.iterdir()) == inventory_names()
-    for inventory in inventory_names():
-        shown = {path.stem for path in (GOLDEN / inventory).iterdir()}
-        assert shown == set(filter_names()) - CHECKS
+def test_there_are_golden_files_of_no_other_inventory() -> None:
+    assert sorted(path.name for path in GOLDEN.iterdir()) == sorted(INVENTORIES)
 
 
-@pytest.mark.parametrize("inventory", inventory_names())
-def test_nothing_is_wrong_with_the_inventory_nor_with_the_hosts_that_it_is_for(inventory: str) -> None:
-    topology_json = load_topology_json(INVENTORIES / inventory)
-    assert load_filter("topology_problem")(topology_json) == ""
-    for host in parse_topology(topology_json).addresses:
-        for python, postgres in (("3.11.2", "15"), ("3.13.5", "17")):
-            assert load_filter("host_problem")(topology_json, host=host, python=python, postgres=postgres) == ""
-        assert load_filter("memory_budget")(topology_json, host, memory_mib=8192)["problem"] == ""
+def manifest(tree: dict[str, Entry], sources: dict[bytes, str] | None = None) -> list[str]:
+    """Returns the lines of the manifest of a tree."""
+    return golden_files(tree, sources or {})[MANIFEST].decode().splitlines()
 
 
-def test_what_is_wrong_is_told_by_the_checks() -> None:
-    inputs = json.loads(load_topology_json(INVENTORIES / "monolith"))
-    inputs["hosts"]["synapse1"]["synapse_preset"] = "smal"
-    assert "Did you mean 'small'?" in load_filter("topology_problem")(json.dumps(inputs))
-    problem = load_filter("host_problem")(
-        load_topology_json(INVENTORIES / "monolith"), host="synapse1", python="3.9.2", postgres=""
-    )
-    assert "it needs Python 3.10, the host has 3.9.2" in problem
+def test_the_manifest_lists_everything_with_its_permissions() -> None:
+    tree = {
+        "host1": Entry(0o700),
+        "host1/file": Entry(0o640, b"text\n"),
+        "host1/empty": Entry(0o600, b""),
+        "host1/link": Entry(0, target="../elsewhere"),
+    }
+    assert manifest(tree) == [
+        "0700 host1/",
+        "0600 host1/empty",
+        "0640 host1/file",
+        "link host1/link -> ../elsewhere",
+    ]
+    files = golden_files(tree, {})
+    assert {name: files[name] for name in files if name != MANIFEST} == {"host1/empty": b"", "host1/file": b"text\n"}
 
 
-@pytest.mark.parametrize("value", [[], ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1"]])
-def test_nothing_is_wrong_with_networks(value: object) -> None:
-    assert load_filter("networks_problem")(value, variable="nginx_admin_allowed", host="synapse1") == ""
+def test_copies_are_named_and_not_stored_again() -> None:
+    tree = {path: Entry(0o644, b"text\n") for path in ("host2/file", "host1/file")}
+    assert manifest(tree) == ["0644 host1/file", "0644 host2/file = host1/file"]
+    assert sorted(golden_files(tree, {})) == [MANIFEST, "host1/file"]
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        ("192.0.2.0/24", "is '192.0.2.0/24': it is a list of networks. Write a list of networks, such as"),
-        (None, "is not set: it is a list of networks. Write"),
-        (["office.example.org"], "is ['office.example.org']: 'office.example.org' in it is no network, and nginx"),
-        (["192.0.2.0/24; allow all"], "'192.0.2.0/24; allow all' in it is no network"),
-        ([3], "3 in it is no network"),
-    ],
-)
-def test_what_is_wrong_with_networks_is_told(value: object, told: str) -> None:
-    problem = load_filter("networks_problem")(value, variable="nginx_admin_allowed", host="synapse1")
-    assert problem.startswith("nginx_admin_allowed on host synapse1 is ")
-    assert told in problem
+def test_files_of_the_project_are_named_and_not_stored_again() -> None:
+    tree = {"host1/program": Entry(0o755, b"#!/bin/sh\n"), "host1/other": Entry(0o755, b"#!/bin/sh\n#")}
+    sources = {b"#!/bin/sh\n": "roles/example/files/program"}
+    assert manifest(tree, sources) == ["0755 host1/other", "0755 host1/program = roles/example/files/program"]
+    assert sorted(golden_files(tree, sources)) == [MANIFEST, "host1/other"]
 
 
-@pytest.mark.parametrize("inventory", inventory_names())
-def test_views_are_plain_data_that_yaml_and_json_hold_alike(inventory: str) -> None:
-    for name, text in views(inventory).items():
-        if name.endswith(".json"):
-            data = json.loads(text)
-            assert yaml.safe_load(yaml.safe_dump(data)) == data
-
-
-def test_group_vars_have_the_precedence_that_ansible_gives_them() -> None:
-    inputs = json.loads(load_topology_json(INVENTORIES / "single_host"))
-    assert inputs["hosts"]["synapse1"]["generic_workers"]["sync"]["count"] == 2
-    assert inputs["hosts"]["synapse1"]["synapse_server_name"] == "example.org"
+def test_an_empty_file_is_a_copy_of_nothing() -> None:
+    tree = {path: Entry(0o600, b"") for path in ("host1/a", "host1/b")}
+    assert manifest(tree, {b"": "roles/example/files/empty"}) == ["0600 host1/a", "0600 host1/b"]

@@ -12,15 +12,11 @@ from .duties import WORKER_GROUPS
 from .errors import TopologyError
 from .inventory import (
     COMPUTED_OPTIONS,
-    GROUPS,
     INPUTS,
-    MAIN_GROUP,
-    NGINX_GROUP,
-    POSTGRES_GROUP,
-    REDIS_GROUP,
     host_input,
 )
 from .presets import PRESETS
+from .services import GROUPS, MAIN_GROUP, NGINX_GROUP, POSTGRES_GROUP, REDIS_GROUP
 
 _NEAR = 0.85  # of difflib's ratio: one or two letters of a name
 

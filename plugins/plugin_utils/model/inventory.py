@@ -17,12 +17,7 @@ from .errors import TopologyError, did_you_mean
 from .layout import MEDIA_DIR, REDIS_PACKAGES
 from .presets import DEFAULT_PRESET, PRESETS
 from .releases import NEWEST, Release
-
-POSTGRES_GROUP = "postgres"
-REDIS_GROUP = "redis"
-MAIN_GROUP = "synapse_main"
-NGINX_GROUP = "nginx"
-GROUPS = (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP, GENERIC, MEDIA, BACKGROUND, NGINX_GROUP)
+from .services import GROUPS
 
 
 @dataclass(frozen=True, kw_only=True)

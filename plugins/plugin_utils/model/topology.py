@@ -24,10 +24,6 @@ from .errors import TopologyError, did_you_mean
 from .inventory import (
     HOST_LABEL,
     INPUTS,
-    MAIN_GROUP,
-    NGINX_GROUP,
-    POSTGRES_GROUP,
-    REDIS_GROUP,
     fleet_input,
     host_input,
     pools_of,
@@ -35,6 +31,7 @@ from .inventory import (
 from .pools import Place, read_pool, read_settings
 from .process import MAIN, Process
 from .releases import Release, parse_release
+from .services import GROUPS, MAIN_GROUP, NGINX_GROUP, POSTGRES_GROUP, REDIS_GROUP, Service
 
 LOOPBACK = "127.0.0.1"
 _SSH_PORT = 22
@@ -54,6 +51,7 @@ class Topology:
         postgres_host: the host of PostgreSQL.
         redis_host: the host of Redis; None for a fleet without workers that has none.
         nginx_hosts: the hosts of nginx.
+        groups: the hosts of each inventory group of the fleet.
         addresses: where each host is reached by the others.
         options: the values of all inputs that are the same on every host.
         by_duty: the workers with each duty, in the order of every list of Synapse.
@@ -67,6 +65,7 @@ class Topology:
     postgres_host: str
     redis_host: str | None
     nginx_hosts: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
     addresses: Mapping[str, str]
     options: Mapping[str, Any]
     by_duty: Mapping[str, tuple[Process, ...]]
@@ -79,6 +78,13 @@ class Topology:
     def with_duty(self, duty: str) -> tuple[Process, ...]:
         """Returns the workers with the duty, in the order in which Synapse shards over them."""
         return self.by_duty.get(duty, ())
+
+    def hosts_of(self, service: Service) -> tuple[str, ...]:
+        """Returns the hosts of a service, in the order of the fleet's hosts."""
+        if not service.groups:
+            return tuple(self.addresses)
+        members = {host for group in service.groups for host in self.groups[group]}
+        return tuple(host for host in self.addresses if host in members)
 
     def worker(self, name: str) -> Process:
         """Returns the worker of that name."""
@@ -163,6 +169,7 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
         postgres_host=groups[POSTGRES_GROUP][0],
         redis_host=redis_host,
         nginx_hosts=tuple(groups[NGINX_GROUP]),
+        groups={group: tuple(groups.get(group, ())) for group in GROUPS},
         addresses=addresses,
         options=options,
         by_duty=by_duty,
