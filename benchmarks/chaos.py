@@ -156,7 +156,7 @@ class Chaos:
         """The command line of redis-cli, on the host of Redis."""
         if self.topology.unix:
             return "redis-cli -s /run/redis/redis-server.sock"
-        address = self.topology.addresses[str(self.topology.redis_host)]
+        address = self.topology.addresses[str(self.topology.host_of("redis"))]
         return f'env REDISCLI_AUTH="$(cat {_SECRET})" redis-cli -h {address} -p {self.topology.options["redis_port"]}'
 
     def wait(self, patience: int) -> None:
@@ -174,7 +174,7 @@ class Chaos:
             channel=self.topology.server_name,
             processes=len(self.topology.processes),
         )
-        self._await(self.topology.redis_host, subscribed)
+        self._await(self.topology.host_of("redis"), subscribed)
 
     def _await(self, host: str | None, script: str) -> None:
         try:
@@ -283,7 +283,7 @@ def _kill(fleet: Fleet, host: str, unit: str) -> Callable[[], object]:
 
 def redis_gone(chaos: Chaos, seconds: float) -> Trial:
     """Returns a Redis that is stopped for some time."""
-    shell, host = chaos.fleet.shell, chaos.topology.redis_host
+    shell, host = chaos.fleet.shell, chaos.topology.host_of("redis")
     return Trial(
         f"Redis gone for {seconds:.0f} s",
         lambda: shell("systemctl stop redis-server", host=host),
@@ -296,12 +296,14 @@ def redis_gone(chaos: Chaos, seconds: float) -> Trial:
 def restarts(chaos: Chaos) -> list[Trial]:
     """Returns restarts of the servers below Synapse, and a killed nginx worker."""
     fleet, topology = chaos.fleet, chaos.topology
-    edge = topology.nginx_hosts[0]
+    edge = topology.hosts_of("nginx")[0]
     return [
-        Trial("restart of Redis", lambda: fleet.shell("systemctl restart redis-server", host=topology.redis_host)),
+        Trial(
+            "restart of Redis", lambda: fleet.shell("systemctl restart redis-server", host=topology.host_of("redis"))
+        ),
         Trial(
             "restart of PostgreSQL",
-            lambda: fleet.shell("systemctl restart postgresql@*-main", host=topology.postgres_host),
+            lambda: fleet.shell("systemctl restart postgresql@*-main", host=topology.host_of("postgres")),
         ),
         Trial(
             "`kill -9` of a worker of nginx", lambda: fleet.shell("pkill -KILL -o -P $(cat /run/nginx.pid)", host=edge)
@@ -311,7 +313,7 @@ def restarts(chaos: Chaos) -> list[Trial]:
 
 def deaf(chaos: Chaos) -> Trial:
     """Returns a process whose subscription Redis refuses, for a moment, after its connection was lost."""
-    redis, host = chaos.redis, chaos.topology.redis_host
+    redis, host = chaos.redis, chaos.topology.host_of("redis")
     script = f"""
 {redis} ACL SETUSER default -subscribe
 {redis} CLIENT KILL ID $({redis} CLIENT LIST TYPE pubsub | tail -n 1 | grep -oE '^id=[0-9]+' | cut -d= -f2)

@@ -27,7 +27,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree i
     close,
     plan_top,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "raw", "required": True},

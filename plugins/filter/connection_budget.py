@@ -8,7 +8,8 @@ name: connection_budget
 short_description: Database connections of the fleet
 version_added: 0.1.0
 description:
-  - How many connections each process may hold, their sum, and the C(max_connections) that PostgreSQL needs for it.
+  - How many connections each process may hold, and any other service that asks PostgreSQL, their sum, and the
+    C(max_connections) that PostgreSQL needs for it.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """
@@ -21,7 +22,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The keys C(processes), C(synapse), C(reserved) and C(max_connections).
+  description: The keys C(parts), each with C(name) and C(connections), C(sum), C(reserved) and C(max_connections).
   type: dict
 """
 

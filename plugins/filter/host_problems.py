@@ -8,7 +8,8 @@ name: host_problems
 short_description: Why hosts cannot be deployed to
 version_added: 0.1.0
 description:
-  - Compares Debian, Python and memory of hosts with what the fleet needs, and checks the variables of the watchdog.
+  - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
+    run on each of them.
   - One call can serve all hosts.
   - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
@@ -16,8 +17,8 @@ options:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
       - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
-      - C(postgres_memory_mib), C(postgres_settings), C(redis_maxmemory_mib), C(watchdog_interval),
-        C(watchdog_checks) and C(watchdog_grace) count, as far as they are set.
+      - Those that the checks read count, as far as they are set; P(baremetal.synapse.fleet#filter) names them as
+        C(host_variables).
     type: dict
     required: true
   hosts:
@@ -42,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The problems, one sentence a host; empty if there is none.
+  description: The problems; empty if there is none.
   type: list
   elements: str
 """
@@ -51,6 +52,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_arguments import argument_problems
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 
 SURVEYED = "topology_host"
@@ -62,7 +64,8 @@ def _host_problems(
     topology = read_topology(topology_json)
     # Each look into hostvars costs.
     variables = {str(host): hostvars[host] for host in hosts if str(host) in topology.addresses}
-    return host_problems(topology, variables, surveyed=SURVEYED, with_memory=bool(with_memory))
+    wrong_types = [problem for host, own in variables.items() for problem in argument_problems(topology, host, own)]
+    return wrong_types or host_problems(topology, variables, surveyed=SURVEYED, with_memory=bool(with_memory))
 
 
 class FilterModule:

@@ -8,23 +8,18 @@ name: memory_budget
 short_description: How much memory of a host is promised away
 version_added: 0.1.0
 description:
-  - What the processes of a host may take by their C(memory_max), what PostgreSQL has as C(shared_buffers), and what
-    Redis may take, against the host's memory. Parts without a limit are left out.
+  - What all that runs on a host may take of its memory, as far as it has a limit, against the host's memory. The
+    processes have their C(memory_max), PostgreSQL has its C(shared_buffers), Redis its C(maxmemory).
 options:
   memory_mib:
     description: The memory of the host in MiB.
     type: int
     required: true
-  postgres_memory_mib:
-    description: The memory that PostgreSQL plans with, if it is not all of the host's; the variable of that name.
-    type: int
-  postgres_settings:
-    description: The variable of that name, of which C(shared_buffers) counts.
+  variables:
+    description:
+      - The variables of the host. C(postgres_memory_mib), C(postgres_settings) and C(redis_maxmemory_mib) count, as far
+        as they are set.
     type: dict
-  redis_maxmemory_mib:
-    description: The variable of that name.
-    type: int
-    default: 0
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
@@ -53,19 +48,9 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.memory imp
 
 
 def _memory_budget(
-    topology_json: str,
-    host: str,
-    memory_mib: int,
-    postgres_memory_mib: int | None = None,
-    postgres_settings: Mapping[str, Any] | None = None,
-    redis_maxmemory_mib: int = 0,
+    topology_json: str, host: str, memory_mib: int, variables: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    variables = {
-        "postgres_memory_mib": postgres_memory_mib,
-        "postgres_settings": postgres_settings,
-        "redis_maxmemory_mib": redis_maxmemory_mib,
-    }
-    found = host_memory(read_topology(topology_json), str(host), int(memory_mib), variables)
+    found = host_memory(read_topology(topology_json), str(host), int(memory_mib), variables or {})
     try:
         check_memory(str(host), found)
     except TopologyError as error:

@@ -44,7 +44,7 @@ from typing import Any
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import plain
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import read_surveys
 
 

@@ -59,12 +59,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.postgres import postgresql_settings
-
-# Of Debian's package ssl-cert.
-_CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
-_CERTIFICATE_KEY = "/etc/ssl/private/ssl-cert-snakeoil.key"
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_inputs import computed_settings
 
 
 def _postgres_settings(
@@ -75,19 +70,13 @@ def _postgres_settings(
     certificate: str | None = None,
     certificate_key: str | None = None,
 ) -> dict[str, int | str]:
-    topology = read_topology(topology_json)
-    if shared is None:
-        shared = topology.postgres_host in {process.host for process in topology.processes}
-    tls = not topology.unix and topology.options["postgres_tls"]
-    return postgresql_settings(
+    return computed_settings(
+        read_topology(topology_json),
         memory_mib=memory_mib,
         cpus=cpus,
         shared=shared,
-        max_connections=connection_budget(topology)["max_connections"],
-        transport="unix" if topology.unix else "tcp",
-        listen_address=None if topology.unix else topology.addresses[topology.postgres_host],
-        port=topology.options["postgres_port"],
-        tls=(certificate or _CERTIFICATE, certificate_key or _CERTIFICATE_KEY) if tls else None,
+        certificate=certificate,
+        certificate_key=certificate_key,
     )
 
 

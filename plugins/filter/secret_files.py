@@ -35,7 +35,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 
 
 def _secret_files(topology_json: str, host: str | None = None) -> list[dict[str, str]]:

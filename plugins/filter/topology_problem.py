@@ -32,11 +32,12 @@ from typing import Any
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.installation import check_lock
 
 
 def _topology_problem(topology_json: str) -> str:
     try:
-        parse_topology(str(topology_json))
+        check_lock(parse_topology(str(topology_json)))
     except TopologyError as error:
         return str(error)
     return ""

@@ -15,7 +15,7 @@ options:
       - What the roles are to do. V(remove) visits the services that the host does not run, every other verb those that
         it runs.
     type: str
-    choices: [secrets, install, files, activate, verify, remove]
+    choices: [secrets, install, gather, files, activate, verify, remove]
     required: true
   stage:
     description: Only services of this stage. All if it is empty.

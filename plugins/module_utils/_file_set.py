@@ -28,6 +28,8 @@ OWNERSHIP: dict[str, Any] = {
     "group": {"type": "str", "default": "root"},
 }
 
+ONLY: dict[str, Any] = {"only": {"type": "str", "choices": ["render"]}}
+
 ARGUMENT_SPEC: dict[str, Any] = {
     "for_each": {"type": "list", "elements": "dict"},
     "remove_if_none": {"type": "bool", "default": False},
@@ -57,13 +59,18 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "mode": {"type": "str", "default": "0644"},
             "sensitive": {"type": "bool", "default": False},
             **OWNERSHIP,
+            **ONLY,
         },
     },
     "links": {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"path": {"type": "path", "required": True}, "target": {"type": "str", "required": True}},
+        "options": {
+            "path": {"type": "path", "required": True},
+            "target": {"type": "str", "required": True},
+            **ONLY,
+        },
     },
     "purge": {
         "type": "list",

@@ -99,6 +99,10 @@ options:
         description: The content is a secret. The diff then says that it differs, and not how.
         type: bool
         default: false
+      only:
+        description: The file is written by C(playbooks/render.yml) alone.
+        type: str
+        choices: [render]
   links:
     description: Symbolic links to set, after the files. An existing link is changed in one step.
     type: list
@@ -113,6 +117,10 @@ options:
         description: What the link holds. It need not exist.
         type: str
         required: true
+      only:
+        description: The link is set by C(playbooks/render.yml) alone.
+        type: str
+        choices: [render]
   purge:
     description:
       - Files to remove, at last. Files of O(files), links of O(links), directories, and names that begin with a dot
@@ -165,7 +173,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - In check mode only, as C(file_set_pending) all that this and earlier tasks would write on the host, by path, with
+    - In check mode only, as C(run_pending) all that this and earlier tasks would write on the host, by path, with
       the hashes of the content and of its options, from which M(baremetal.synapse.unit_survey) tells whom it concerns.
   returned: in check mode
   type: dict

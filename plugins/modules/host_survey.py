@@ -19,6 +19,11 @@ options:
     description: The account to look for.
     type: str
     required: true
+  paths:
+    description: Paths to look for.
+    type: list
+    elements: path
+    default: []
 attributes:
   platform:
     details: On another Linux it finds no packages and no clusters.
@@ -83,6 +88,10 @@ account:
     shell:
       description: Its shell.
       type: str
+paths:
+  description: For each of O(paths) whether it exists.
+  returned: success
+  type: dict
 postgres_clusters:
   description: The clusters of PostgreSQL.
   returned: success
@@ -174,7 +183,13 @@ def _port_now(data: str, configured: int) -> int:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"user": {"type": "str", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "user": {"type": "str", "required": True},
+            "paths": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
 
     def known(path: Path) -> str:
         return path.read_text(encoding="utf-8") if path.exists() else ""
@@ -193,6 +208,7 @@ def main() -> None:
         processor_vcpus=len(os.sched_getaffinity(0)),
         packages=installed(told("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
         account=account(module.params["user"]),
+        paths={path: os.path.exists(path) for path in module.params["paths"]},
         postgres_clusters=clusters(told("pg_lsclusters", "--no-header")),
     )
 

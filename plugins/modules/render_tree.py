@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Internal to C(playbooks/render.yml). Works on the controller alone, once for all hosts.
   - Between the two steps, the tasks of M(baremetal.synapse.file_set) write below
-    C(DIRECTORY/HOST) what they would write on the hosts, if the variable C(render_root) is C(DIRECTORY).
+    C(DIRECTORY/HOST) what they would write on the hosts, if the fact C(run_context) says so.
   - C(DIRECTORY/.rendered) lists what was written. Only what is listed there is ever replaced or removed.
 options:
   path:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ansible.errors import AnsibleFilterError
 
@@ -37,3 +38,8 @@ def read_topology(value: object) -> Topology:
             "Import the role baremetal.synapse.topology first."
         )
     return parse_topology(str(value))
+
+
+def decoded(result: Mapping[str, Any]) -> str:
+    """Returns the text of a file that the module slurp has read; empty if it has read none."""
+    return base64.b64decode(str(result.get("content", ""))).decode()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
 
 from tools.inventory import load_topology, load_variables
@@ -144,7 +144,7 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
     assert [name for name in tree.files if name.endswith("/etc/nginx/sites-enabled/matrix-synapse")]
     assert [name for name in tree.files if re.search(r"/etc/postgresql/\d+/main/conf.d/matrix-synapse.conf$", name)]
     redis = [name for name in tree.files if name.endswith("/etc/redis/matrix-synapse.conf")]
-    assert len(redis) == (topology.redis_host is not None)
+    assert len(redis) == (topology.host_of("redis") is not None)
     workers = [name for name in tree.files if f"{layout.WORKERS_DIR}/" in name]
     assert len(workers) == len(topology.workers)
 
@@ -152,7 +152,7 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
 def test_what_nginx_reads_is_what_the_drafts_say(tree: Tree) -> None:
     places = {"main": "modules-enabled/99-matrix-synapse.conf", "http": "conf.d/matrix-synapse.conf"}
     places["site"] = "sites-enabled/matrix-synapse"
-    for host in tree.topology.nginx_hosts:
+    for host in tree.topology.hosts_of("nginx"):
         nginx = tree.root / host / "etc/nginx"
         for draft, place in places.items():
             assert (nginx / place).read_bytes() == (nginx / "matrix-synapse" / f"{draft}.conf").read_bytes()
@@ -186,7 +186,7 @@ def test_the_picture_shows_the_fleet(tree: Tree) -> None:
 
 def test_nginx_takes_what_is_rendered(tree: Tree, copy: Path, tmp_path: Path) -> None:
     # Where there are several, they have the same.
-    etc = copy / tree.topology.nginx_hosts[0] / "etc/nginx"
+    etc = copy / tree.topology.hosts_of("nginx")[0] / "etc/nginx"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     certificate, key = scratch / "certificate.pem", scratch / "key.pem"

@@ -27,11 +27,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties imp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_server
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
-    health,
-    instance_map,
-    secret_files,
-)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health, instance_map
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 from testinfra.host import Host
 
 from tools.inventory import load_topology
@@ -207,7 +204,7 @@ class Deployment:
     @property
     def edge(self) -> Machine:
         """The host whose nginx the clients of the tests use."""
-        return self.on(self.topology.nginx_hosts[0])
+        return self.on(self.topology.hosts_of("nginx")[0])
 
     @property
     def address(self) -> str:
@@ -383,8 +380,8 @@ def private_listeners(topology: Topology, host: str) -> dict[str, set[int]]:
         called = instance_map(topology)
         found["http"] = {process.http_port for process in its}
         found["replication"] = {process.replication_port for process in its if process.name in called}
-        found["postgresql"] = {topology.options["postgres_port"]} if host == topology.postgres_host else set()
-        found["redis"] = {topology.options["redis_port"]} if host == topology.redis_host else set()
+        found["postgresql"] = {topology.options["postgres_port"]} if host == topology.host_of("postgres") else set()
+        found["redis"] = {topology.options["redis_port"]} if host == topology.host_of("redis") else set()
     return {name: ports for name, ports in found.items() if ports}
 
 

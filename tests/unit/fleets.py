@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import GROUPS, gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.presets import PRESETS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import SERVICES, groups_of
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
 
 from tools.inventory import load_topology
@@ -57,7 +58,7 @@ def inventory(groups: Mapping[str, Iterable[str]], common: Variables, per_host: 
 
 def one_host_inputs(host: str = "synapse1", without: Iterable[str] = (), **variables: Any) -> Inputs:
     """Returns the inputs of a fleet on one host that is in every group but those in ``without``."""
-    groups = {group: [host] for group in GROUPS if group not in set(without)}
+    groups = {group: [host] for group in groups_of(SERVICES) if group not in set(without)}
     return inventory(groups, {"synapse_server_name": "example.org", **variables}, {})
 
 

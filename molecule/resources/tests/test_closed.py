@@ -12,7 +12,8 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health, secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 
 from tests.support.deployment import LAYOUT, Deployment, private_listeners, topology
 from tools.matrix import CLIENT, Client
@@ -27,7 +28,7 @@ PROCESSES = topology().processes
 
 def _public(host: str) -> set[int]:
     """The ports of a host that everybody may reach."""
-    return SSH | (PROXY if host in topology().nginx_hosts else set())
+    return SSH | (PROXY if host in topology().hosts_of("nginx") else set())
 
 
 def _secrets(host: str) -> list[str]:

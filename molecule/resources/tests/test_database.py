@@ -7,7 +7,7 @@ import json
 import shlex
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet as fleet_view
 
@@ -62,7 +62,7 @@ def test_connections_fit(fleet: Deployment) -> None:
     ]
 
     assert int(admitted) >= budget["max_connections"]
-    assert len(topology().processes) <= users.count(DATABASE["user"]) <= budget["synapse"]
+    assert len(topology().processes) <= users.count(DATABASE["user"]) <= budget["sum"]
 
 
 def test_settings_wait_for_nothing(fleet: Deployment) -> None:

@@ -106,7 +106,7 @@ def _with_placeholders(fleet: Deployment, tree: Path, text: str) -> str:
 
 def test_every_rendered_link_is_on_the_host(machine: Machine, rendered: Path) -> None:
     links = {path: str(file.readlink()) for path, file in listed(rendered).items() if file.is_symlink()}
-    assert links or machine.name not in SYNAPSE_HOSTS | set(topology().nginx_hosts)
+    assert links or machine.name not in SYNAPSE_HOSTS | set(topology().hosts_of("nginx"))
     assert {path: machine.shell(f"readlink {shlex.quote(path)}").strip() for path in links} == links
 
 
@@ -119,7 +119,7 @@ def test_every_secret_has_a_placeholder_and_no_host_has_one(machine: Machine, re
 
 def test_blocks_are_in_their_files(machine: Machine, rendered: Path) -> None:
     blocks = {path: file for path, file in listed(rendered).items() if path.endswith(BLOCK)}
-    assert bool(blocks) == (machine.name == topology().postgres_host)
+    assert bool(blocks) == (machine.name == topology().host_of("postgres"))
     for path, file in blocks.items():
         assert file.read_text() in machine.shell(f"cat {shlex.quote(path.removesuffix(BLOCK))}")
 

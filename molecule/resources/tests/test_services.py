@@ -111,7 +111,7 @@ def test_processes_answer(fleet: Deployment) -> None:
     assert _health(fleet, topology().processes) == {process.name: 200 for process in topology().processes}
 
 
-@pytest.mark.skipif(topology().redis_host is None, reason="a fleet without workers has no Redis")
+@pytest.mark.skipif(topology().host_of("redis") is None, reason="a fleet without workers has no Redis")
 def test_processes_are_connected(fleet: Deployment) -> None:
     """Health says nothing about Redis; this metric does."""
     samples = fleet.metrics("synapse_replication_tcp_resource_total_connections")

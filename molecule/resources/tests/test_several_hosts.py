@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 
 from tests.support.deployment import (
     LAYOUT,
@@ -52,7 +52,7 @@ with ThreadPoolExecutor(100) as pool:
 def _who_needs(kind: str) -> set[str]:
     """The hosts that a kind of listener is for."""
     if kind == "http":
-        return set(topology().nginx_hosts)
+        return set(topology().hosts_of("nginx"))
     return set() if kind == "metrics" else SYNAPSE_HOSTS
 
 
@@ -77,7 +77,7 @@ def test_a_host_reaches_what_it_needs_and_nothing_else(source: str, fleet: Deplo
     assert others
 
 
-@pytest.mark.parametrize("edge", topology().nginx_hosts)
+@pytest.mark.parametrize("edge", topology().hosts_of("nginx"))
 def test_every_proxy_serves(edge: str, fleet: Deployment, new_user: Callable[..., Client]) -> None:
     """A user of the one is known at the other, and both send to all workers."""
     account = new_user("anywhere").account

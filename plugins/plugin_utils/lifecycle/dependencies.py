@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import layout
-from ..model.duties import DUTIES, MEDIA
+from ..model.duties import DUTIES, DUTY_OF_OPTION, Duty
 from ..model.process import Process
 from ..model.releases import Release
 from ..model.topology import Topology
@@ -19,13 +19,6 @@ from ..synapse.units import unit_of
 NESTED_OPTIONS = ("instance_map", "stream_writers")
 """Options that are compared entry by entry, so that a reason can name the stream."""
 
-_OPTIONS_OF_DUTIES = {
-    "federation_sender_instances": "federation_sender",
-    "pusher_instances": "pusher",
-    "run_background_tasks_on": "background_tasks",
-    "update_user_directory_from_worker": "user_directory",
-    "notify_appservices_from_worker": "appservices",
-}
 # From 1.136 to 1.140 the second reload hangs: https://github.com/element-hq/synapse/issues/19060
 _RELOAD_HANGS = (Release(1, 136), Release(1, 141))
 
@@ -51,7 +44,7 @@ def fingerprint_inputs(topology: Topology, host: str) -> dict[str, Any]:
 
 
 def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
-    own = [layout.MAIN_CONFIG] if process.is_main else [f"{layout.WORKERS_DIR}/{process.name}.yaml"]
+    own = [layout.MAIN_CONFIG if process.is_main else layout.worker_config(process.name)]
     template = [] if process.is_main else [f"{layout.UNIT_DIR}/{layout.WORKER_UNIT}"]
     units = [path for name in (*template, f"{layout.UNIT_DIR}/{unit_of(process)}") for path in (name, f"{name}.d")]
     registrations = topology.options["synapse_extra_config"].get("app_service_config_files") or []
@@ -67,13 +60,20 @@ def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
 
 
 def _ignored(topology: Topology, process: Process) -> list[str]:
-    if process.is_main:
-        serves_media = not topology.with_duty("media")
-        ignored = []
-    else:
-        serves_media = process.group == MEDIA
-        ignored = [option for option, duty in _OPTIONS_OF_DUTIES.items() if duty not in process.duties]
-    return ignored if serves_media else [*ignored, "media_instance_running_background_jobs"]
+    """Returns the options that do not matter to a process, the last duties of the table first."""
+    options = reversed(DUTY_OF_OPTION.items())
+    return [option for option, duty in options if not _minds(topology, process, duty)]
+
+
+def _minds(topology: Topology, process: Process, duty: Duty) -> bool:
+    """Tells whether the option that names the workers with a duty matters to a process.
+
+    It does to those workers, and to main, which hands the work over. Jobs of the media repository run in no process
+    without it, main included.
+    """
+    if duty.name == "media_background":
+        return topology.serves_media(process)
+    return process.is_main or duty.name in process.duties
 
 
 def sharded_duties() -> dict[str, str]:
@@ -81,11 +81,8 @@ def sharded_duties() -> dict[str, str]:
 
     Two processes with different lists would both do the work of one, or nobody would: so all stop before one starts.
     """
-    return {
-        "events": option_key("stream_writers.events"),
-        "federation_sender": option_key("federation_sender_instances"),
-        "pusher": option_key("pusher_instances"),
-    }
+    lists = {duty.name: duty.option or f"stream_writers.{duty.stream}" for duty in DUTIES.values() if duty.sharded}
+    return {name: option_key(option) for name, option in lists.items()}
 
 
 def held_alone(duty: str) -> bool:

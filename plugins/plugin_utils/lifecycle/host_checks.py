@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..model.errors import TopologyError
-from ..model.inventory import counting_number
-from ..model.releases import check_host_versions
+from ..model.platform import platform_of
 from ..model.topology import Topology
 from ..views.memory import check_memory, host_memory
-
-DEBIAN_PYTHONS = {"12": "3.11.2", "13": "3.13.5"}
-"""The releases of Debian that are supported, and the Python of each."""
-
-_WATCHDOG = ("watchdog_interval", "watchdog_checks", "watchdog_grace")
 
 
 def host_problems(
     topology: Topology, variables: Mapping[str, Mapping[str, Any]], *, surveyed: str, with_memory: bool = True
 ) -> list[str]:
-    """Returns why hosts cannot be deployed to, one sentence a host, none if all can.
+    """Returns why hosts cannot be deployed to, a sentence for each problem, none if all can.
 
     Args:
         topology: the fleet.
@@ -29,55 +23,38 @@ def host_problems(
         surveyed: the variable with what the module host_survey has found on the host.
         with_memory: also compare what is promised of the host's memory with what it has.
     """
-    checks: list[Callable[[Topology, str, Mapping[str, Any], Mapping[str, Any]], None]] = [
-        _check_debian,
-        _check_python,
-        *([_check_memory] if with_memory else []),
-        _check_watchdog,
-    ]
-    problems = []
+    problems: list[str] = []
     for host, own in variables.items():
         try:
-            found = own[surveyed]
-            for check in checks:
-                check(topology, host, found, own)
+            found = [str(problem) for problem in _problems(topology, host, own[surveyed], own)]
+            if with_memory and not found:
+                check_memory(host, host_memory(topology, host, int(own[surveyed]["memtotal_mb"]), own))
         except TopologyError as error:
-            problems.append(str(error))
+            found = [str(error)]
+        problems += found
     return problems
 
 
-def _check_debian(_topology: Topology, host: str, found: Mapping[str, Any], _own: Mapping[str, Any]) -> None:
-    name, version = str(found["distribution"]), str(found["distribution_major_version"])
-    if name != "Debian" or version not in DEBIAN_PYTHONS:
-        raise TopologyError(
-            "The operating system",
-            f"{name} {version}",
-            f"this collection supports Debian {' and '.join(DEBIAN_PYTHONS)}",
-            "Install one of them, or take the host out of the inventory.",
-            host,
-        )
+def host_paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
+    """Returns the paths on a host whose existence the checks of its services ask for.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+        variables: of the host, as far as they are set.
+    """
+    asking = (service.paths for service in topology.services if host in topology.hosts_of(service))
+    return sorted({path for paths in asking if paths is not None for path in paths(topology, host, variables)})
 
 
-def _check_python(topology: Topology, host: str, found: Mapping[str, Any], _own: Mapping[str, Any]) -> None:
-    # The role postgres checks PostgreSQL: it knows the clusters of the host.
-    check_host_versions(topology.release, host, str(found["python_version"]), postgres=None)
+def _problems(
+    topology: Topology, host: str, found: Mapping[str, Any], own: Mapping[str, Any]
+) -> Iterator[TopologyError]:
+    platform_of(host, found)
+    for service in topology.services:
+        if host in topology.hosts_of(service):
+            for check in service.checks:
+                yield from check(topology, host, found, own)
 
 
-def _check_memory(topology: Topology, host: str, found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    check_memory(host, host_memory(topology, host, int(found["memtotal_mb"]), own))
-
-
-def _check_watchdog(_topology: Topology, host: str, _found: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    for name in _WATCHDOG:
-        value = own.get(name, 1)
-        if counting_number(value) is None:
-            raise TopologyError(
-                name,
-                value,
-                "the watchdog counts in whole seconds and checks from 1 on",
-                "Set it to 1 or more, or watchdog_enabled to false.",
-                host,
-            )
-
-
-__all__ = ("DEBIAN_PYTHONS", "host_problems")
+__all__ = ("host_paths", "host_problems")

@@ -6,21 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..model import layout
+from ..model.duties import DUTIES, DUTY_OF_OPTION
+from ..synapse.secrets import SECRETS
+from .dependencies import option_key
 
-_LISTS = {
-    "federation_sender_instances": "federation senders change, Synapse shards destinations by this list",
-    "pusher_instances": "pushers change, Synapse shards users by this list",
-    "run_background_tasks_on": "background_tasks move",
-    "update_user_directory_from_worker": "user_directory moves",
-    "notify_appservices_from_worker": "appservices move",
-    "media_instance_running_background_jobs": "media_background moves",
-}
 _FOR_EVERYBODY = (
-    *(
-        f"{layout.SECRETS_DIR}/{name}"
-        for name in ("worker_replication_secret", "macaroon_secret_key", "redis_password")
-    ),
-    *(f"{layout.SHARED_CONFIG}: {option}" for option in ("instance_map.main", "redis")),
+    *(layout.secret(secret.name) for secret in SECRETS if secret.shared),
+    *(option_key(option) for option in ("instance_map.main", "redis")),
 )
 
 
@@ -36,12 +28,12 @@ def reasons_of(changes: Iterable[str]) -> str:
 
 
 def _weight(change: str) -> tuple[int, str]:
-    order = (layout.CURRENT, layout.SECRETS_DIR, f"{layout.SHARED_CONFIG}: stream_writers", layout.SHARED_CONFIG)
+    order = (layout.CURRENT, layout.SECRETS_DIR, option_key("stream_writers"), layout.SHARED_CONFIG)
     return next((rank for rank, start in enumerate(order) if change.startswith(start)), len(order)), change
 
 
 def _reasons(changes: list[str]) -> Iterator[str]:
-    writers_change = any(change.startswith(f"{layout.SHARED_CONFIG}: stream_writers") for change in changes)
+    writers_change = any(change.startswith(option_key("stream_writers")) for change in changes)
     for change in changes:
         path, _, option = change.partition(": ")
         name, _, entry = option.partition(".")
@@ -49,12 +41,10 @@ def _reasons(changes: list[str]) -> Iterator[str]:
             yield "another release, or another build of it"
         elif path.startswith(f"{layout.SECRETS_DIR}/"):
             yield f"secret {path.rpartition('/')[2]} changes"
-        elif option in _LISTS:
-            yield _LISTS[option]
-        elif name == "stream_writers" and entry == "events":
-            yield "events writers change, Synapse shards rooms by this list"
+        elif option in DUTY_OF_OPTION:
+            yield _of_duty(DUTY_OF_OPTION[option].name)
         elif name == "stream_writers" and entry:
-            yield f"{entry} writers change, every process keeps the list"
+            yield _of_stream(entry)
         elif name == "instance_map" and entry and not writers_change:
             yield f"the address of {entry} changes, every process keeps it"
         elif name in ("instance_map", "stream_writers"):
@@ -67,3 +57,16 @@ def _reasons(changes: list[str]) -> Iterator[str]:
             yield "its unit changes"
         else:
             yield f"{path} changes"
+
+
+def _of_duty(name: str) -> str:
+    sharded = DUTIES[name].sharded
+    if sharded is not None:
+        return f"{name.replace('_', ' ')}s change, Synapse shards {sharded} by this list"
+    return f"{name} {'move' if name.endswith('s') else 'moves'}"
+
+
+def _of_stream(stream: str) -> str:
+    sharded = DUTIES[stream].sharded if stream in DUTIES else None
+    why = "every process keeps the list" if sharded is None else f"Synapse shards {sharded} by this list"
+    return f"{stream} writers change, {why}"

@@ -8,23 +8,61 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from .duties import WORKER_GROUPS
+from .duties import DUTY_OF_OPTION, WORKER_GROUPS
 from .errors import TopologyError
-from .inventory import (
-    COMPUTED_OPTIONS,
-    INPUTS,
-    host_input,
-)
+from .inventory import INPUTS, host_input
 from .presets import PRESETS
-from .services import GROUPS, MAIN_GROUP, NGINX_GROUP, POSTGRES_GROUP, REDIS_GROUP
+from .service import Service
+from .services import groups_of
 
 _NEAR = 0.85  # of difflib's ratio: one or two letters of a name
 
+COMPUTED_OPTIONS = frozenset(
+    {
+        "daemonize",
+        "database",
+        "enable_media_repo",
+        "enable_metrics",
+        "form_secret",
+        "form_secret_path",
+        "instance_map",
+        "listeners",
+        "log_config",
+        "macaroon_secret_key",
+        "macaroon_secret_key_path",
+        "max_upload_size",
+        "media_store_path",
+        "outbound_federation_restricted_to",
+        "pid_file",
+        "public_baseurl",
+        "redis",
+        "registration_shared_secret",
+        "registration_shared_secret_path",
+        "report_stats",
+        "send_federation",
+        "server_name",
+        "signing_key",
+        "signing_key_path",
+        "start_pushers",
+        "stream_writers",
+        "suppress_key_server_warning",
+        "trusted_key_servers",
+        *DUTY_OF_OPTION,
+    }
+)
+"""Options of homeserver.yaml that the topology or a variable of its own decides."""
 
-def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
-    """Refuses groups that are missing, misspelt, or hold more hosts than they may."""
+
+def check_groups(groups: Mapping[str, Sequence[str]], services: Sequence[Service]) -> None:
+    """Refuses groups that are missing, misspelt, or hold more hosts than they may.
+
+    Args:
+        groups: the hosts of each group of the inventory.
+        services: the table of services.
+    """
+    known = groups_of(services)
     for group in groups:
-        near = [] if group in GROUPS else get_close_matches(group, GROUPS, n=1, cutoff=_NEAR)
+        near = [] if group in known else get_close_matches(group, known, n=1, cutoff=_NEAR)
         if near and not groups.get(near[0]):
             raise TopologyError(
                 "inventory",
@@ -32,22 +70,50 @@ def check_groups(groups: Mapping[str, Sequence[str]]) -> None:
                 "there is no such group in this collection, so its hosts would get nothing",
                 f"Did you mean the group '{near[0]}'?",
             )
-    for group in (POSTGRES_GROUP, MAIN_GROUP, NGINX_GROUP):
-        if not groups.get(group):
-            raise TopologyError(
-                "inventory",
-                None,
-                f"the group {group} does not exist or has no host",
-                f"Put a host into the group {group}.",
-            )
-    for group in (POSTGRES_GROUP, REDIS_GROUP, MAIN_GROUP):
-        if len(groups.get(group, ())) > 1:
-            raise TopologyError(
-                "inventory",
-                ", ".join(groups[group]),
-                f"the group {group} takes one host",
-                "Leave one of them in it.",
-            )
+    for check in (_check_least, _check_most):
+        for service in services:
+            check(service, sorted({host for group in service.groups for host in groups.get(group, ())}))
+
+
+def _check_least(service: Service, hosts: Sequence[str]) -> None:
+    if service.groups and not hosts and service.least:
+        raise _without_hosts(service)
+    if service.groups and len(hosts) < service.least:
+        raise TopologyError(
+            "inventory",
+            ", ".join(hosts),
+            f"{_named(service)} needs {service.least} hosts",
+            f"Put more hosts into {_named(service)}.",
+        )
+
+
+def _check_most(service: Service, hosts: Sequence[str]) -> None:
+    if service.most is not None and len(hosts) > service.most:
+        takes = "one host" if service.most == 1 else f"{service.most} hosts at most"
+        leave = "one" if service.most == 1 else str(service.most)
+        raise TopologyError(
+            "inventory", ", ".join(hosts), f"{_named(service)} takes {takes}", f"Leave {leave} of them in it."
+        )
+
+
+def check_needed_by_workers(groups: Mapping[str, Sequence[str]], services: Sequence[Service]) -> None:
+    """Refuses a fleet with workers that lacks a service which they need."""
+    for service in services:
+        if service.workers_need_it and not any(groups.get(group) for group in service.groups):
+            raise _without_hosts(service, f", and {service.workers_need_it}")
+
+
+def _without_hosts(service: Service, why: str = "") -> TopologyError:
+    return TopologyError(
+        "inventory",
+        None,
+        f"{_named(service)} does not exist or has no host{why}",
+        f"Put a host into {_named(service)}.",
+    )
+
+
+def _named(service: Service) -> str:
+    return f"the group {' or '.join(service.groups)}"
 
 
 def check_names(names: Iterable[str]) -> None:

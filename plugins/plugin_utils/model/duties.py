@@ -27,6 +27,10 @@ class Duty:
         groups: the inventory groups whose pools may have it.
         single: at most one worker of the fleet may have it.
         stream: the key in ``stream_writers``, if it is the writer of a stream.
+        option: the option of homeserver.yaml that names the workers with it: one worker if it is ``single``, else a
+            list. None for the writers of streams, which are in ``stream_writers``, and where Synapse does not have to
+            know.
+        sharded: what Synapse shares out over its workers by the order of the list; None if it does not.
         resources: what its HTTP listener serves to nginx; empty if nginx sends it nothing.
         balance: how nginx chooses among several: ``user``, ``room``, ``source``, ``least_conn``, ``round_robin``.
         fallback: duties whose pools serve its requests while no pool has this duty, or while all of its workers are
@@ -41,6 +45,8 @@ class Duty:
     groups: tuple[str, ...] = (GENERIC,)
     single: bool = False
     stream: str | None = None
+    option: str | None = None
+    sharded: str | None = None
     resources: tuple[str, ...] = ()
     balance: str = "round_robin"
     fallback: tuple[str, ...] = ()
@@ -81,6 +87,7 @@ _ALL = (
         name="events",
         about="event persisters; Synapse shards rooms over them",
         stream="events",
+        sharded="rooms",
     ),
     Duty(
         name="media",
@@ -92,6 +99,7 @@ _ALL = (
     ),
     Duty(
         name="media_background",
+        option="media_instance_running_background_jobs",
         about="expiry of URL previews and remote media; the first media worker if no pool names it",
         groups=(MEDIA,),
         single=True,
@@ -155,26 +163,45 @@ _ALL = (
         exclusive=True,
     ),
     Duty(
+        name="appservices",
+        option="notify_appservices_from_worker",
+        about="traffic to application services",
+        groups=(GENERIC, BACKGROUND),
+        single=True,
+    ),
+    Duty(
         name="user_directory",
+        option="update_user_directory_from_worker",
         about="updates of the user directory, and its search",
         groups=(GENERIC, BACKGROUND),
         single=True,
         resources=("client",),
         fallback=("client_reader",),
     ),
-    Duty(name="appservices", about="traffic to application services", groups=(GENERIC, BACKGROUND), single=True),
     Duty(
         name="background_tasks",
+        option="run_background_tasks_on",
         about="periodic jobs (not database updates: those always run on main)",
         groups=(GENERIC, BACKGROUND),
         single=True,
     ),
-    Duty(name="pusher", about="push notifications; Synapse shards users over them", groups=(GENERIC, BACKGROUND)),
+    Duty(
+        name="pusher",
+        option="pusher_instances",
+        sharded="users",
+        about="push notifications; Synapse shards users over them",
+        groups=(GENERIC, BACKGROUND),
+    ),
     Duty(
         name="federation_sender",
+        option="federation_sender_instances",
+        sharded="destinations",
         about="outbound federation; Synapse shards destinations over them",
         groups=(GENERIC, BACKGROUND),
     ),
 )
 
 DUTIES: dict[str, Duty] = {duty.name: duty for duty in _ALL}
+
+DUTY_OF_OPTION: dict[str, Duty] = {duty.option: duty for duty in _ALL if duty.option is not None}
+"""The duty that each option of homeserver.yaml is about."""

@@ -25,24 +25,36 @@ MEDIA_DIR = f"{DATA_DIR}/media"
 INSTALL_DIR = "/opt/matrix-synapse"
 CURRENT = f"{INSTALL_DIR}/current"
 RELEASES_DIR = f"{INSTALL_DIR}/releases"
+REQUIREMENTS_DIR = f"{INSTALL_DIR}/requirements"
 UNIT_DIR = "/etc/systemd/system"
 MAIN_UNIT = "matrix-synapse.service"
+# Debian's package and that of matrix.org have the unit at this place (/lib is a link to /usr/lib).
+PACKAGED_UNIT = f"/usr/lib/systemd/system/{MAIN_UNIT}"
 WORKER_UNIT = "matrix-synapse-worker@.service"
+POOL_DROP_IN = "{unit}.d/pool.conf"
+"""What a pool adds to a unit, relative to the directory of units."""
+
 WATCHDOG_UNIT = "synapse-watchdog.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
 # Drafts: nginx-config tests them in a copy of /etc/nginx, and only then puts them into their places.
 NGINX_DRAFT_DIR = "/etc/nginx/matrix-synapse"
+NGINX_MAIN_CONF = "/etc/nginx/modules-enabled/99-matrix-synapse.conf"
+NGINX_HTTP_CONF = "/etc/nginx/conf.d/matrix-synapse.conf"
+NGINX_SITE = "/etc/nginx/sites-available/matrix-synapse"
 NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
 REPLICATION_SOCKET_DIR = f"{RUN_DIR}/replication"
 POSTGRES_SOCKET_DIR = "/run/postgresql"
-# Debian's units: RuntimeDirectory= and User= of redis-server.service and valkey-server.service.
-REDIS_PACKAGES = {
-    "redis-server": {"path": "/run/redis/redis-server.sock", "group": "redis"},
-    "valkey-server": {"path": "/run/valkey/valkey-server.sock", "group": "valkey"},
-}
+
+# The ports of services whose own configuration does not come from here, and the defaults of those that have a variable.
+SSH_PORT = 22
+HTTP_PORT = 80
+HTTPS_PORT = 443
+FEDERATION_PORT = 8448
+POSTGRES_PORT = 5432
+REDIS_PORT = 6379
 
 # Three bands of ports below the kernel's ephemeral range (32768): a process has one port of each. A pool has a slot in
 # every band, so its ports depend on its own name and index alone.
@@ -83,6 +95,9 @@ DUTY_SLOTS = (
     "federation_sender",
 )
 
+BAND = SLOTS * SLOT_SIZE
+"""The number of ports in a band."""
+
 SOCKET_PATH_MAXIMUM = 100  # sun_path holds 108 bytes; Twisted puts a ".lock" beside each socket
 
 
@@ -91,6 +106,16 @@ def pool_slot(pool: str) -> int:
     if pool in DUTY_SLOTS:
         return DUTY_SLOTS.index(pool) + 1
     return FIRST_FREE_SLOT + crc32(pool.encode()) % (SLOTS - FIRST_FREE_SLOT)
+
+
+def secret(name: str) -> str:
+    """Returns the path of a secret."""
+    return f"{SECRETS_DIR}/{name}"
+
+
+def worker_config(worker: str) -> str:
+    """Returns the path of a worker's own configuration."""
+    return f"{WORKERS_DIR}/{worker}.yaml"
 
 
 def http_socket(process: str) -> str:
@@ -133,7 +158,7 @@ def layout() -> dict[str, Any]:
         {"path": SECRETS_DIR, "group": GROUP, "mode": "0750"},
         {"path": INSTALL_DIR},
         {"path": RELEASES_DIR},
-        {"path": f"{INSTALL_DIR}/requirements"},
+        {"path": REQUIREMENTS_DIR},
     ]
     return {
         "user": USER,
@@ -148,11 +173,15 @@ def layout() -> dict[str, Any]:
         "data_dir": DATA_DIR,
         "install_dir": INSTALL_DIR,
         "releases_dir": RELEASES_DIR,
+        "requirements_dir": REQUIREMENTS_DIR,
         "current": CURRENT,
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
         "fleet_record": FLEET_RECORD,
         "nginx_draft_dir": NGINX_DRAFT_DIR,
+        "nginx_main_conf": NGINX_MAIN_CONF,
+        "nginx_http_conf": NGINX_HTTP_CONF,
+        "nginx_site": NGINX_SITE,
         "nginx_program": NGINX_PROGRAM,
         "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
         "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
@@ -165,6 +194,7 @@ def layout() -> dict[str, Any]:
         "unit_dir": UNIT_DIR,
         "main_unit": MAIN_UNIT,
         "worker_unit": WORKER_UNIT,
+        "pool_drop_in": POOL_DROP_IN,
         "target": "matrix-synapse.target",
         "tmpfiles": "/etc/tmpfiles.d/matrix-synapse.conf",
         # What is needed before a release can be installed and the secrets be written.

@@ -12,9 +12,9 @@ from . import layout
 from .checks import check_extra_config
 from .duties import DUTIES, MEDIA, Duty
 from .errors import TopologyError, did_you_mean
-from .inventory import Problem, is_whole_number, matches
 from .process import MAIN, MASTER, Process, Settings
 from .releases import Release
+from .values import Problem, is_whole_number, matches
 
 _POOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -72,19 +72,20 @@ class Process:
     @property
     def http_port(self) -> int:
         """The TCP port on which it serves nginx."""
-        return self._port(layout.HTTP_BASE)
+        return self.port_in(layout.HTTP_BASE)
 
     @property
     def replication_port(self) -> int:
         """The TCP port on which it serves its siblings."""
-        return self._port(layout.REPLICATION_BASE)
+        return self.port_in(layout.REPLICATION_BASE)
 
     @property
     def metrics_port(self) -> int:
         """The TCP port of its metrics, with either transport."""
-        return self._port(layout.METRICS_BASE)
+        return self.port_in(layout.METRICS_BASE)
 
-    def _port(self, base: int) -> int:
+    def port_in(self, base: int) -> int:
+        """Returns its port in the band that begins with ``base``."""
         return base + self.slot * layout.SLOT_SIZE + self.index - 1
 
     @property

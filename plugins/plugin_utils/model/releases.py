@@ -68,32 +68,28 @@ def python_minimum(release: Release) -> tuple[int, int]:
     return next(version for since, version in _PYTHON_MINIMUM if release >= since)
 
 
-def check_host_versions(release: Release, host: str, python: str, postgres: str | None) -> None:
-    """Refuses a host whose Python or PostgreSQL is too old for the release.
-
-    Args:
-        release: the release to be deployed.
-        host: the inventory name of the host.
-        python: its version of Python, ``3.11.2``.
-        postgres: the major version of its PostgreSQL (``15``), None where it has no database role.
-
-    Raises:
-        TopologyError: one of them is too old.
-    """
+def python_problem(release: Release, host: str, python: str) -> TopologyError | None:
+    """Returns why a release cannot run on a host with this Python (``3.11.2``); None if it can."""
     needed = python_minimum(release)
-    if tuple(int(part) for part in python.split(".")[:2]) < needed:
-        raise TopologyError(
-            "synapse_version",
-            str(release),
-            f"it needs Python {needed[0]}.{needed[1]}, the host has {python}",
-            "Upgrade the host's Debian, or choose an older release.",
-            host,
-        )
-    if postgres is not None and int(postgres.split(".")[0]) < postgres_minimum(release):
-        raise TopologyError(
-            "synapse_version",
-            str(release),
-            f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
-            "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
-            host,
-        )
+    if tuple(int(part) for part in python.split(".")[:2]) >= needed:
+        return None
+    return TopologyError(
+        "synapse_version",
+        str(release),
+        f"it needs Python {needed[0]}.{needed[1]}, the host has {python}",
+        "Upgrade the host's Debian, or choose an older release.",
+        host,
+    )
+
+
+def postgres_problem(release: Release, host: str, postgres: str) -> TopologyError | None:
+    """Returns why a release cannot use a host's PostgreSQL (``15``); None if it can."""
+    if int(postgres.split(".", maxsplit=1)[0]) >= postgres_minimum(release):
+        return None
+    return TopologyError(
+        "synapse_version",
+        str(release),
+        f"it needs PostgreSQL {postgres_minimum(release)}, the host has {postgres}",
+        "Upgrade the cluster (pg_upgradecluster) and set postgres_version, or choose an older release.",
+        host,
+    )

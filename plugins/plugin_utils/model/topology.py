@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from . import layout
@@ -17,6 +17,7 @@ from .checks import (
     check_groups,
     check_groups_have_pools,
     check_names,
+    check_needed_by_workers,
     check_pools_have_a_group,
 )
 from .duties import DUTIES, MEDIA, WORKER_GROUPS
@@ -29,13 +30,13 @@ from .inventory import (
     pools_of,
 )
 from .pools import Place, read_pool, read_settings
+from .ports import check_ports
 from .process import MAIN, Process
 from .releases import Release, parse_release
-from .services import GROUPS, MAIN_GROUP, NGINX_GROUP, POSTGRES_GROUP, REDIS_GROUP, Service
+from .service import Service
+from .services import MAIN_GROUP, SERVICES, groups_of
 
 LOOPBACK = "127.0.0.1"
-_SSH_PORT = 22
-_NGINX_PORTS = (80, 443, 8448)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,9 +49,7 @@ class Topology:
         unix: whether the processes reach each other over UNIX sockets; over TCP if not.
         main: the main process.
         workers: all workers, in the order of every list of Synapse.
-        postgres_host: the host of PostgreSQL.
-        redis_host: the host of Redis; None for a fleet without workers that has none.
-        nginx_hosts: the hosts of nginx.
+        services: the table of services.
         groups: the hosts of each inventory group of the fleet.
         addresses: where each host is reached by the others.
         options: the values of all inputs that are the same on every host.
@@ -62,9 +61,7 @@ class Topology:
     unix: bool
     main: Process
     workers: tuple[Process, ...]
-    postgres_host: str
-    redis_host: str | None
-    nginx_hosts: tuple[str, ...]
+    services: tuple[Service, ...]
     groups: Mapping[str, tuple[str, ...]]
     addresses: Mapping[str, str]
     options: Mapping[str, Any]
@@ -79,12 +76,44 @@ class Topology:
         """Returns the workers with the duty, in the order in which Synapse shards over them."""
         return self.by_duty.get(duty, ())
 
-    def hosts_of(self, service: Service) -> tuple[str, ...]:
-        """Returns the hosts of a service, in the order of the fleet's hosts."""
-        if not service.groups:
+    @cached_property
+    def process_hosts(self) -> frozenset[str]:
+        """The hosts on which processes of Synapse run."""
+        return frozenset(process.host for process in self.processes)
+
+    def serves_media(self, process: Process) -> bool:
+        """Tells whether a process has the media repository, and so needs the media store."""
+        return process.group == MEDIA or (process.is_main and not self.with_duty("media"))
+
+    def hosts_of(self, service: Service | str) -> tuple[str, ...]:
+        """Returns the hosts of a service, or of the service of that name, in the order of the fleet's hosts."""
+        row = self._row(service)
+        if not row.groups:
             return tuple(self.addresses)
-        members = {host for group in service.groups for host in self.groups[group]}
+        members = {host for group in row.groups for host in self.groups[group]}
         return tuple(host for host in self.addresses if host in members)
+
+    def _row(self, service: Service | str) -> Service:
+        return service if isinstance(service, Service) else next(row for row in self.services if row.name == service)
+
+    def running(self, service: Service | str) -> tuple[str, ...]:
+        """Returns the hosts on which a service has something to run: of Synapse's, those with processes."""
+        row = self._row(service)
+        hosts = self.hosts_of(row)
+        return tuple(host for host in hosts if host in self.process_hosts) if row.of_processes else hosts
+
+    def host_of(self, service: str) -> str | None:
+        """Returns the host of a service that runs on one at most; None if it has none."""
+        return next(iter(self.hosts_of(service)), None)
+
+    def address_of(self, service: str) -> str | None:
+        """Returns where a service that runs on one host at most is reached over TCP; None if it has no host."""
+        host = self.host_of(service)
+        return None if host is None else self.addresses[host]
+
+    def listen_address(self, host: str) -> str:
+        """Returns the address on which a host listens on TCP: over sockets nobody else needs to reach it."""
+        return LOOPBACK if self.unix else self.addresses[host]
 
     def worker(self, name: str) -> Process:
         """Returns the worker of that name."""
@@ -106,56 +135,37 @@ def parse_topology(inputs: str) -> Topology:
     return build_topology(json.loads(inputs))
 
 
-def build_topology(inputs: Mapping[str, Any]) -> Topology:
+def build_topology(inputs: Mapping[str, Any], services: Sequence[Service] = SERVICES) -> Topology:
     """Builds the topology and checks it.
 
     Args:
         inputs: what ``gather`` read from the inventory.
+        services: the table of services.
 
     Raises:
         TopologyError: the first thing that is wrong with the inventory.
     """
-    groups, hosts = inputs["groups"], inputs["hosts"]
-    check_groups(groups)
+    hosts = inputs["hosts"]
+    groups = {group: tuple(inputs["groups"].get(group, ())) for group in groups_of(services)}
+    check_groups(inputs["groups"], services)
     check_names(inputs.get("other_variables", ()))
     options = {name: fleet_input(hosts, name) for name, entry in INPUTS.items() if not entry.per_host}
     release = parse_release(options["synapse_version"])
-    preset = options["synapse_preset"]
-    check_pools_have_a_group(inputs, preset)
+    check_pools_have_a_group(inputs, options["synapse_preset"])
     check_groups_have_pools(inputs)
     check_extra_config("synapse_extra_config", options["synapse_extra_config"])
     unix = _is_unix(options["synapse_transport"], hosts)
     addresses = {host: _address(hosts, host) for host in hosts}
     check_addresses(addresses)
-    for host in groups[NGINX_GROUP]:
-        for name in ("nginx_admin_allowed", "nginx_trusted_proxies"):
-            host_input(hosts, host, name)
+    _check_host_inputs(hosts, groups, services)
 
-    main = Process(
-        name=MAIN,
-        group=MAIN_GROUP,
-        host=groups[MAIN_GROUP][0],
-        pool=MAIN,
-        index=1,
-        duties=(),
-        address=addresses[groups[MAIN_GROUP][0]],
-        slot=layout.MAIN_SLOT,
-        settings=read_settings("synapse_main_settings", options["synapse_main_settings"], None),
-    )
-    workers: list[Process] = []
-    for group in WORKER_GROUPS:
-        for host in groups.get(group, ()):
-            label = host_input(hosts, host, "synapse_host_label") or host
-            _check_label(label, host)
-            place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
-            for pool, value in pools_of(hosts, host, group, preset, release).items():
-                workers += read_pool(place, pool, value)
-    workers.sort(key=lambda worker: natural_key(worker.name))
-    redis_host = next(iter(groups.get(REDIS_GROUP, ())), None)
-    _check_redis(workers, redis_host)
+    main = _main(groups[MAIN_GROUP][0], addresses, options)
+    workers = _workers(hosts, groups, addresses, options["synapse_preset"], release)
+    if workers:
+        check_needed_by_workers(groups, services)
     _check_singles(workers)
     _check_names([main, *workers])
-    _check_ports([main, *workers], groups, options)
+    check_ports([main, *workers], groups, options, services)
     _check_media_store(workers, options["synapse_media_store_shared"])
 
     ordered = tuple(_with_media_singles(workers, release))
@@ -166,14 +176,56 @@ def build_topology(inputs: Mapping[str, Any]) -> Topology:
         unix=unix,
         main=main,
         workers=ordered,
-        postgres_host=groups[POSTGRES_GROUP][0],
-        redis_host=redis_host,
-        nginx_hosts=tuple(groups[NGINX_GROUP]),
-        groups={group: tuple(groups.get(group, ())) for group in GROUPS},
+        services=tuple(services),
+        groups=groups,
         addresses=addresses,
         options=options,
         by_duty=by_duty,
     )
+
+
+def _check_host_inputs(
+    hosts: Mapping[str, Any], groups: Mapping[str, Sequence[str]], services: Iterable[Service]
+) -> None:
+    """Checks the inputs that only the role of one service reads, on the hosts of that service."""
+    for service in services:
+        names = [name for name, entry in INPUTS.items() if entry.service == service.name]
+        for host in dict.fromkeys(host for group in service.groups for host in groups[group]):
+            for name in names:
+                host_input(hosts, host, name)
+
+
+def _main(host: str, addresses: Mapping[str, str], options: Mapping[str, Any]) -> Process:
+    return Process(
+        name=MAIN,
+        group=MAIN_GROUP,
+        host=host,
+        pool=MAIN,
+        index=1,
+        duties=(),
+        address=addresses[host],
+        slot=layout.MAIN_SLOT,
+        settings=read_settings("synapse_main_settings", options["synapse_main_settings"], None),
+    )
+
+
+def _workers(
+    hosts: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    addresses: Mapping[str, str],
+    preset: str,
+    release: Release,
+) -> list[Process]:
+    """Returns the workers of all hosts, in the order of every list of Synapse."""
+    workers: list[Process] = []
+    for group in WORKER_GROUPS:
+        for host in groups[group]:
+            label = host_input(hosts, host, "synapse_host_label") or host
+            _check_label(label, host)
+            place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
+            for pool, value in pools_of(hosts, host, group, preset, release).items():
+                workers += read_pool(place, pool, value)
+    return sorted(workers, key=lambda worker: natural_key(worker.name))
 
 
 def _is_unix(transport: str, hosts: Mapping[str, Any]) -> bool:
@@ -208,16 +260,6 @@ def _check_label(label: str, host: str) -> None:
             "it becomes part of worker names and of the URLs between processes",
             "Set it, in host_vars, to a short name of letters, digits, '-', '_' and '.'.",
             host,
-        )
-
-
-def _check_redis(workers: Sequence[Process], redis_host: str | None) -> None:
-    if workers and redis_host is None:
-        raise TopologyError(
-            "inventory",
-            None,
-            "the group redis does not exist or has no host, and workers talk through Redis",
-            "Put a host into the group redis.",
         )
 
 
@@ -258,34 +300,6 @@ def _check_names(processes: Iterable[Process]) -> None:
                 "Rename one of the pools, or set synapse_host_label.",
                 process.host,
             )
-
-
-def _check_ports(processes: Iterable[Process], groups: Mapping[str, Sequence[str]], options: Mapping[str, Any]) -> None:
-    used: dict[tuple[str, int], tuple[str, str]] = {}
-    for host in (host for members in groups.values() for host in members):
-        _claim(used, host, _SSH_PORT, "SSH", "")
-    for host in groups[NGINX_GROUP]:
-        for port in _NGINX_PORTS:
-            _claim(used, host, port, "nginx", "")
-    for group, variable in ((POSTGRES_GROUP, "postgres_port"), (REDIS_GROUP, "redis_port")):
-        for host in groups.get(group, ()):
-            _claim(used, host, options[variable], group, variable)
-    for process in processes:
-        for port in (process.http_port, process.replication_port, process.metrics_port):
-            _claim(used, process.host, port, process.name, f"{process.group}.{process.pool}.port_slot")
-
-
-def _claim(used: dict[tuple[str, int], tuple[str, str]], host: str, port: int, owner: str, variable: str) -> None:
-    first, _ = used.setdefault((host, port), (owner, variable))
-    if first != owner:
-        fix = (
-            "Choose another port."
-            if variable.endswith("_port")
-            else (
-                f"Set {variable} to a free slot ({layout.FIRST_FREE_SLOT} to {layout.SLOTS - 1}), or rename the pool."
-            )
-        )
-        raise TopologyError(variable, port, f"{first} and {owner} would both use this port", fix, host)
 
 
 def _check_media_store(workers: Iterable[Process], shared: bool) -> None:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..lifecycle.host_checks import DEBIAN_PYTHONS
 from ..model.errors import TopologyError
-from ..model.inventory import counting_number, plain
+from ..model.platform import find_platform, supported
+from ..model.values import counting_number, plain
+
+_DISTRIBUTION = "Debian"
 
 DEFAULTS: dict[str, Any] = {
     "render_debian_version": "13",
@@ -31,18 +33,19 @@ def stand_in(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """
     said = {name: plain(variables.get(name, default)) for name, default in DEFAULTS.items()}
     version = str(said["render_debian_version"])
-    if version not in DEBIAN_PYTHONS:
+    platform = find_platform(_DISTRIBUTION, version)
+    if platform is None:
         raise TopologyError(
             "render_debian_version",
             said["render_debian_version"],
-            f"this collection knows Debian {' and '.join(DEBIAN_PYTHONS)}",
+            f"this collection knows {supported()}",
             "Set it to one of them, or leave it out.",
             host,
         )
     return {
-        "distribution": "Debian",
-        "distribution_major_version": version,
-        "python_version": DEBIAN_PYTHONS[version],
+        "distribution": platform.distribution,
+        "distribution_major_version": platform.major_version,
+        "python_version": platform.python,
         "architecture": str(said["render_architecture"]),
         "memtotal_mb": _number(host, "render_memory_mib", said),
         "processor_vcpus": _number(host, "render_cpus", said),

@@ -11,49 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import layout
-from ..model.duties import DUTIES, MEDIA
+from ..model.duties import DUTIES, DUTY_OF_OPTION
+from ..model.platform import REDIS_PACKAGES
 from ..model.process import Process
-from ..model.topology import LOOPBACK, Topology
+from ..model.services import POSTGRES, REDIS
+from ..model.topology import Topology
+from . import secrets
 
 _SOCKET_MODE = 0o660
-_SECRETS = (
-    ("signing.key", "signing_key", "0400"),
-    ("macaroon_secret_key", "token", "0400"),
-    ("form_secret", "token", "0400"),
-    ("registration_shared_secret", "token", "0400"),
-    ("worker_replication_secret", "token", "0400"),
-    ("redis_password", "token", "0400"),
-    # libpq ignores a password file that others may read.
-    ("pgpass", "pgpass", "0400"),
-)
-# Only the main process serves the admin API that takes it.
-_FOR_MAIN_ALONE = frozenset({"registration_shared_secret"})
-_ONE_WORKER_OPTIONS = {
-    "background_tasks": "run_background_tasks_on",
-    "user_directory": "update_user_directory_from_worker",
-    "appservices": "notify_appservices_from_worker",
-    "media_background": "media_instance_running_background_jobs",
-}
-_MANY_WORKERS_OPTIONS = {"federation_sender": "federation_sender_instances", "pusher": "pusher_instances"}
-
-
-def secret_files(topology: Topology | None = None, host: str | None = None) -> list[dict[str, str]]:
-    """Returns the secrets of a fleet: name, path, kind (how it is made) and mode of each file.
-
-    Args:
-        topology: the fleet; needed to leave out what a host does not need.
-        host: the host that they are for; all of them, which the main host makes, if it is None.
-    """
-    is_main = topology is None or host in (None, topology.main.host)
-    return [
-        {"name": name, "path": _secret(name), "kind": kind, "mode": mode}
-        for name, kind, mode in _SECRETS
-        if is_main or name not in _FOR_MAIN_ALONE
-    ]
-
-
-def _secret(name: str) -> str:
-    return f"{layout.SECRETS_DIR}/{name}"
 
 
 def instance_map(topology: Topology) -> dict[str, dict[str, Any]]:
@@ -87,9 +52,9 @@ def shared_config(topology: Topology) -> dict[str, Any]:
         "server_name": topology.server_name,
         "public_baseurl": public_baseurl(topology),
         "report_stats": options["synapse_report_stats"],
-        "signing_key_path": _secret("signing.key"),
-        "macaroon_secret_key_path": _secret("macaroon_secret_key"),
-        "form_secret_path": _secret("form_secret"),
+        "signing_key_path": layout.secret(secrets.SIGNING_KEY),
+        "macaroon_secret_key_path": layout.secret(secrets.MACAROON),
+        "form_secret_path": layout.secret(secrets.FORM),
         "trusted_key_servers": options["synapse_trusted_key_servers"],
         "suppress_key_server_warning": True,
         "max_upload_size": options["synapse_max_upload_size"],
@@ -97,23 +62,28 @@ def shared_config(topology: Topology) -> dict[str, Any]:
         "enable_metrics": True,
         "database": _database(topology, options["synapse_cp_max"]),
     }
-    if topology.redis_host is not None:
-        config["redis"] = _redis(topology, topology.redis_host)
+    if topology.host_of(REDIS) is not None:
+        config["redis"] = _redis(topology)
     if topology.workers:
         config["instance_map"] = instance_map(topology)
-        config["worker_replication_secret_path"] = _secret("worker_replication_secret")
+        config["worker_replication_secret_path"] = layout.secret(secrets.REPLICATION)
     if writers := stream_writers(topology):
         config["stream_writers"] = writers
-    for duty, option in _ONE_WORKER_OPTIONS.items():
-        for worker in topology.with_duty(duty):
-            config[option] = worker.name
-    for duty, option in _MANY_WORKERS_OPTIONS.items():
-        if workers := topology.with_duty(duty):
-            config[option] = [worker.name for worker in workers]
+    config |= _duty_options(topology)
     if topology.workers:
         # Else every worker that serves clients or federation would serve media too, without a share in the store.
         config["enable_media_repo"] = False
     return {**config, **options["synapse_extra_config"]}
+
+
+def _duty_options(topology: Topology) -> dict[str, Any]:
+    """Returns the options that name the workers with a duty; duties that stay on main are left out."""
+    found: dict[str, Any] = {}
+    for option, duty in DUTY_OF_OPTION.items():
+        names = [worker.name for worker in topology.with_duty(duty.name)]
+        if names:
+            found[option] = names[0] if duty.single else names
+    return found
 
 
 def main_config(topology: Topology) -> dict[str, Any]:
@@ -126,9 +96,9 @@ def main_config(topology: Topology) -> dict[str, Any]:
     config: dict[str, Any] = {
         "log_config": layout.LOG_CONFIG,
         "listeners": listeners,
-        "registration_shared_secret_path": _secret("registration_shared_secret"),
+        "registration_shared_secret_path": layout.secret(secrets.REGISTRATION),
     }
-    if topology.workers and not topology.with_duty("media"):
+    if topology.workers and topology.serves_media(main):
         config["enable_media_repo"] = True
     return {**config, **_own_options(topology, main)}
 
@@ -145,7 +115,7 @@ def worker_config(topology: Topology, worker: Process) -> dict[str, Any]:
         "worker_log_config": layout.LOG_CONFIG,
         "worker_listeners": listeners,
     }
-    if worker.group == MEDIA:
+    if topology.serves_media(worker):
         config["enable_media_repo"] = True
     return {**config, **_own_options(topology, worker)}
 
@@ -173,8 +143,8 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
     if topology.unix:
         args["host"] = layout.POSTGRES_SOCKET_DIR
     else:
-        args["host"] = topology.addresses[topology.postgres_host]
-        args["passfile"] = _secret("pgpass")
+        args["host"] = topology.address_of(POSTGRES)
+        args["passfile"] = layout.secret(secrets.PASSFILE)
         if topology.options["postgres_tls"]:
             root = topology.options["postgres_tls_root_certificate"]
             # Without a root, an eavesdropper learns nothing, but somebody who takes PostgreSQL's place is not noticed.
@@ -183,14 +153,14 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
     return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}
 
 
-def _redis(topology: Topology, redis_host: str) -> dict[str, Any]:
+def _redis(topology: Topology) -> dict[str, Any]:
     if topology.unix:
-        return {"enabled": True, "path": layout.REDIS_PACKAGES[topology.options["redis_package"]]["path"]}
+        return {"enabled": True, "path": REDIS_PACKAGES[topology.options["redis_package"]].path}
     return {
         "enabled": True,
-        "host": topology.addresses[redis_host],
+        "host": topology.address_of(REDIS),
         "port": topology.options["redis_port"],
-        "password_path": _secret("redis_password"),
+        "password_path": layout.secret(secrets.REDIS),
     }
 
 
@@ -215,8 +185,7 @@ def _replication_listener(topology: Topology, process: Process) -> dict[str, Any
 
 
 def _metrics_listener(topology: Topology, process: Process) -> dict[str, Any]:
-    address = LOOPBACK if topology.unix else process.address
-    return {"type": "metrics", "port": process.metrics_port, "bind_addresses": [address]}
+    return {"type": "metrics", "port": process.metrics_port, "bind_addresses": [topology.listen_address(process.host)]}
 
 
 def health(topology: Topology, process: Process) -> dict[str, Any]:
@@ -224,3 +193,8 @@ def health(topology: Topology, process: Process) -> dict[str, Any]:
     if topology.unix:
         return {"socket": layout.http_socket(process.name)}
     return {"address": process.address, "port": process.http_port}
+
+
+def metrics_address(topology: Topology, process: Process) -> dict[str, Any]:
+    """Returns ``address`` and ``port`` of a process' metrics."""
+    return {"address": topology.listen_address(process.host), "port": process.metrics_port}

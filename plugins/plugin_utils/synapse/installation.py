@@ -11,7 +11,8 @@ from ..model import layout
 from ..model.errors import TopologyError
 from ..model.topology import Topology
 
-_LOCKS = Path(__file__).resolve().parents[3] / "roles" / "synapse" / "files" / "requirements"
+LOCKS_DIR = Path(__file__).resolve().parents[3] / "roles" / "synapse" / "files" / "requirements"
+"""Where the collection has its locks, one for each release."""
 
 
 def release_dir(topology: Topology, python: str) -> str:
@@ -32,17 +33,28 @@ def release_dir(topology: Topology, python: str) -> str:
     return f"{layout.RELEASES_DIR}/{topology.release}-{digest[:12]}"
 
 
+def check_lock(topology: Topology) -> None:
+    """Refuses a release that cannot be installed.
+
+    Raises:
+        TopologyError: the collection has no lock for the release.
+    """
+    _lock(str(topology.release))
+
+
 @cache
 def _lock(release: str) -> str:
-    path = _LOCKS / f"{release}.txt"
+    path = LOCKS_DIR / f"{release}.txt"
     if not path.is_file():
+        locked = sorted(path.stem for path in LOCKS_DIR.glob("[0-9]*.txt"))
         raise TopologyError(
             "synapse_version",
             release,
-            "the collection has no lock file for this release",
-            f"Run make lock RELEASE={release}.",
+            "the collection has no lock file for this release, which names and hashes every package to install",
+            f"Run `make lock RELEASE={release}` in the checkout of the collection, or set synapse_version to a release"
+            f" that has one: {', '.join(locked)}.",
         )
     return path.read_text().rstrip()
 
 
-__all__ = ("release_dir",)
+__all__ = ("LOCKS_DIR", "check_lock", "release_dir")

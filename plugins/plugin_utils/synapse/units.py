@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..model import layout
-from ..model.duties import MEDIA
 from ..model.process import Process, Settings
 from ..model.topology import Topology
-from ..views.metrics import metrics_address
-from .config import health
+from .config import health, metrics_address
 
 
 def unit_of(process: Process) -> str:
@@ -30,7 +28,7 @@ def worker_units(topology: Topology, host: str, group: str | None = None) -> lis
             "duties": list(worker.duties),
             "health": health(topology, worker),
             "metrics": metrics_address(topology, worker),
-            "needs_media_store": worker.group == MEDIA,
+            "needs_media_store": topology.serves_media(worker),
             **unit_settings(worker.settings),
         }
         for worker in topology.workers
@@ -46,7 +44,7 @@ def main_unit(topology: Topology) -> dict[str, Any]:
         "unit": unit_of(main),
         "health": health(topology, main),
         "metrics": metrics_address(topology, main),
-        "needs_media_store": not topology.with_duty("media"),
+        "needs_media_store": topology.serves_media(main),
         **unit_settings(main.settings),
     }
 
@@ -86,7 +84,7 @@ def process_files(topology: Topology, host: str) -> dict[str, Any]:
 
 def drop_in_path(unit: str) -> str:
     """Returns the path of what a pool adds to a unit, relative to the directory of units."""
-    return f"{unit}.d/pool.conf"
+    return layout.POOL_DROP_IN.format(unit=unit)
 
 
 def _purge(directory: str, pattern: str, keep: list[str]) -> dict[str, Any]:

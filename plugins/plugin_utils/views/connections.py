@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from ..model.topology import Topology
+from ..model.service import Part
 
-# A process opens one more while it starts, before its pool exists (Synapse's storage/database.py).
-_WHILE_STARTING = 1
+if TYPE_CHECKING:
+    from ..model.topology import Topology
+
 # For the superuser (3 are PostgreSQL's own default), backups, monitoring and a person with psql.
 _RESERVED = 15
 # PostgreSQL must be restarted to take more or less. Sizes that double make that rare while a fleet grows or shrinks; a
@@ -17,19 +19,23 @@ _LEAST = 200
 
 
 def connection_budget(topology: Topology) -> dict[str, Any]:
-    """Returns the connections of each process, their sum, and ``max_connections``: 200, 400, 800, …."""
-    default = topology.options["synapse_cp_max"]
-    processes = [
-        {"name": process.name, "connections": (process.settings.cp_max or default) + _WHILE_STARTING}
-        for process in topology.processes
-    ]
-    synapse = sum(int(entry["connections"]) for entry in processes)
+    """Returns the connections of each part of the fleet, their sum, and ``max_connections``: 200, 400, 800, …."""
+    parts = list(_parts(topology))
+    needed = sum(number for _name, number in parts)
     admitted = _LEAST
-    while admitted < synapse + _RESERVED:
+    while admitted < needed + _RESERVED:
         admitted *= 2
     return {
-        "processes": processes,
-        "synapse": synapse,
+        "parts": [{"name": name, "connections": number} for name, number in parts],
+        "sum": needed,
         "reserved": _RESERVED,
         "max_connections": admitted,
     }
+
+
+def _parts(topology: Topology) -> Iterator[Part]:
+    for service in topology.services:
+        if not isinstance(service.connections, int):
+            yield from service.connections(topology)
+        elif service.connections:
+            yield from ((f"{service.title} on {host}", service.connections) for host in topology.running(service))

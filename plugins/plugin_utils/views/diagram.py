@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture of the fleet, as SVG: who is outside, nginx, the processes on their hosts, PostgreSQL and Redis."""
+"""A picture of the fleet, as SVG: who is outside, the proxy, the processes on their hosts, and what they use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..model.process import Process
+from ..model.service import Service
 from ..model.topology import Topology, natural_key
 from ..routing.decisions import decisions, serving_duty
 from ..routing.rules import family
@@ -22,16 +23,18 @@ _STYLE = """\
 .service{fill:#fff8c5;stroke:#d4a72c}.proxy{fill:#dafbe1;stroke:#4ac26b}
 .line.client{stroke:#0969da}.line.federation{stroke:#bc4c00}.line.media{stroke:#8250df}
 .line.sends{stroke:#bc4c00;stroke-dasharray:5 3}
-.line.sql{stroke:#afb8c1}.line.replication{stroke:#afb8c1;stroke-dasharray:2 3}
+{service_lines}
 .head.client{fill:#0969da}.head.federation,.head.sends{fill:#bc4c00}.head.media{fill:#8250df}
 @media (prefers-color-scheme:dark){.host{fill:#161b22;stroke:#30363d}.node{fill:#0d1117;stroke:#6e7681}
 .outside{fill:#0c2d6b;stroke:#388bfd}.service{fill:#3b2300;stroke:#9e6a03}.proxy{fill:#04260f;stroke:#2ea043}
 .line.client{stroke:#58a6ff}.line.federation,.line.sends{stroke:#f0883e}.line.media{stroke:#bc8cff}
-.line.sql,.line.replication{stroke:#484f58}
+{service_lines_dark}
 .head.client{fill:#58a6ff}.head.federation,.head.sends{fill:#f0883e}.head.media{fill:#bc8cff}}
 """
 
-# The columns: those outside, nginx, processes, services; between them is room for lines.
+# How the lines to services are dashed, one after the other.
+_DASHES = ("", "2 3", "7 3", "7 3 2 3")
+# The columns: those outside, the proxy, processes, services; between them is room for lines.
 _LEFT = (16, 200, 416, 784)
 _WIDTH = (112, 88, 276, 108)
 _OUTSIDE, _PROXY, _PROCESSES, _SERVICES = range(4)
@@ -48,7 +51,7 @@ _MANY_HOSTS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class _Node:
-    """A box of its own: a pool, nginx, or a service.
+    """A box of its own: a pool, or a service.
 
     Attributes:
         column: the column it belongs into.
@@ -135,11 +138,12 @@ def diagram(topology: Topology) -> str:
         *_incoming(clients, servers, proxies),
         *_routes(placed, proxies),
         *_sending(placed, servers, bottom + 14),
-        *_services(placed),
+        *_services(placed, _serving(topology)),
         *(part for one in (clients, servers, *placed) for part in _draw(one)),
-        *_legend(bottom + 44, with_redis=topology.redis_host is not None),
+        *_legend(topology, bottom + 44),
     ]
-    return svg.document((_LEFT[-1] + _WIDTH[-1] + 28, bottom + 70), _title(topology), _about(topology), _STYLE, body)
+    size = _LEFT[-1] + _WIDTH[-1] + 28, bottom + 70
+    return svg.document(size, _title(topology), _about(topology), _style(topology), body)
 
 
 def _title(topology: Topology) -> str:
@@ -148,12 +152,37 @@ def _title(topology: Topology) -> str:
 
 
 def _about(topology: Topology) -> str:
-    parts = [f"nginx on {', '.join(topology.nginx_hosts)}", f"the main process on {topology.main.host}"]
+    parts = [*_whereabouts(topology, "proxy"), f"the main process on {topology.main.host}"]
     parts += [f"{pool[0].pool} ({len(pool)}) on {pool[0].host}" for pool in _pools(topology)[:40]]
-    parts.append(f"PostgreSQL on {topology.postgres_host}")
-    if topology.redis_host is not None:
-        parts.append(f"Redis on {topology.redis_host}")
+    parts += _whereabouts(topology, "services")
     return f"The fleet of {topology.server_name}: {'; '.join(parts)}."
+
+
+def _whereabouts(topology: Topology, column: str) -> list[str]:
+    """Returns on which hosts the services of a column are."""
+    drawn = [(service.title, topology.running(service)) for service in topology.services if service.column == column]
+    return [f"{title} on {', '.join(sorted(hosts))}" for title, hosts in drawn if hosts]
+
+
+def _serving(topology: Topology) -> list[Service]:
+    """Returns the services that processes use, whether the fleet has a host of them or not."""
+    return [service for service in topology.services if service.column == "services" and service.serves is not None]
+
+
+def _line(service: Service) -> str:
+    """Returns the class of the lines that lead to a service."""
+    return str(service.serves).lower().replace(" ", "-")
+
+
+def _style(topology: Topology) -> str:
+    classes = [f".line.{_line(service)}" for service in _serving(topology)]
+    dashes = [_DASHES[number % len(_DASHES)] for number in range(len(classes))]
+    lines = [
+        f"{name}{{stroke:#afb8c1{f';stroke-dasharray:{dash}' if dash else ''}}}"
+        for name, dash in zip(classes, dashes, strict=True)
+    ]
+    dark = f"{','.join(classes)}{{stroke:#484f58}}" if classes else ""
+    return _STYLE.replace("{service_lines}", "".join(lines)).replace("{service_lines_dark}", dark)
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -171,26 +200,35 @@ def _pools(topology: Topology) -> list[list[Process]]:
 
 
 def _hosts(topology: Topology) -> list[_Host]:
-    served = _served(topology)
-    senders = topology.with_duty("federation_sender") or (topology.main,)
-    pools: dict[str, list[list[Process]]] = {}
-    for pool in _pools(topology):
-        pools.setdefault(pool[0].host, []).append(pool)
+    processes = _process_nodes(topology)
     hosts = []
     for name in sorted(topology.addresses, key=natural_key):
-        nodes = []
-        if name in topology.nginx_hosts:
-            nodes.append(_Node(column=_PROXY, style="proxy", name="nginx", ports=tuple(_KINDS)))
-        if name == topology.main.host:
-            ports = (*served[None], *([_SENDS] if topology.main in senders else []))
-            nodes.append(_Node(column=_PROCESSES, style="node", name="main process", ports=ports))
-        nodes += [_pool_node(pool, served, senders) for pool in pools.get(name, ())]
-        if name == topology.postgres_host:
-            nodes.append(_Node(column=_SERVICES, style="service", name="PostgreSQL"))
-        if name == topology.redis_host:
-            nodes.append(_Node(column=_SERVICES, style="service", name="Redis"))
+        nodes = [*_service_nodes(topology, name, "proxy"), *processes.get(name, ())]
+        nodes += _service_nodes(topology, name, "services")
         hosts.append(_Host(names=(name,), nodes=tuple(nodes)))
     return hosts if len(hosts) <= _MANY_HOSTS else _merged(hosts)
+
+
+def _service_nodes(topology: Topology, host: str, column: str) -> Iterator[_Node]:
+    """Returns the services of a host that are drawn in a column."""
+    for service in topology.services:
+        if service.column == column and host in topology.running(service):
+            if column == "proxy":
+                yield _Node(column=_PROXY, style="proxy", name=service.title, ports=tuple(_KINDS))
+            else:
+                yield _Node(column=_SERVICES, style="service", name=service.title)
+
+
+def _process_nodes(topology: Topology) -> dict[str, list[_Node]]:
+    """Returns the main process and the pools of each host."""
+    served = _served(topology)
+    senders = topology.with_duty("federation_sender") or (topology.main,)
+    main = topology.main
+    ports = (*served[None], *([_SENDS] if main in senders else []))
+    nodes = {main.host: [_Node(column=_PROCESSES, style="node", name="main process", ports=ports)]}
+    for pool in _pools(topology):
+        nodes.setdefault(pool[0].host, []).append(_pool_node(pool, served, senders))
+    return nodes
 
 
 def _merged(hosts: Iterable[_Host]) -> list[_Host]:
@@ -340,19 +378,20 @@ def _sending(placed: Sequence[_Placed], servers: _Placed, below: float) -> Itera
     yield svg.arrow_head(target, _SENDS, up=True)
 
 
-def _services(placed: Sequence[_Placed]) -> Iterator[str]:
+def _services(placed: Sequence[_Placed], serving: Sequence[Service]) -> Iterator[str]:
+    """Draws the lines from processes to the services that they use, each kind with a vertical line of its own."""
     processes = [one for one in placed if one.node.column == _PROCESSES]
-    for number, (service, style) in enumerate((("PostgreSQL", "sql"), ("Redis", "replication"))):
-        x = _LEFT[_PROCESSES] + _WIDTH[_PROCESSES] + 34 + 14 * number
-        starts = [(one.right, one.middle - 4 + 8 * number) for one in processes]
-        ends = [(one.x, one.middle) for one in placed if one.node.name == service]
-        yield from _bus(x, starts, ends, style, heads=False)
+    gaps = max(1, len(serving) - 1)
+    for number, service in enumerate(serving):
+        x = _LEFT[_PROCESSES] + _WIDTH[_PROCESSES] + 34 + min(14, 44 / gaps) * number
+        starts = [(one.right, one.middle - 4 + min(8, 16 / gaps) * number) for one in processes]
+        ends = [(one.x, one.middle) for one in placed if one.node.style == "service" and one.node.name == service.title]
+        yield from _bus(x, starts, ends, _line(service), heads=False)
 
 
-def _legend(y: float, *, with_redis: bool) -> Iterator[str]:
-    entries = {**_KINDS, _SENDS: "sent to other servers", "sql": "SQL"}
-    if with_redis:
-        entries["replication"] = "replication"
+def _legend(topology: Topology, y: float) -> Iterator[str]:
+    entries = {**_KINDS, _SENDS: "sent to other servers"}
+    entries |= {_line(service): str(service.serves) for service in _serving(topology) if topology.running(service)}
     x = float(_LEFT[0])
     for style, label in entries.items():
         yield svg.line([(x, y - 4), (x + 22, y - 4)], style)

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from ..model import layout
 from ..model.errors import TopologyError, did_you_mean
+from ..model.service import Listener
 from ..model.topology import Topology
-
-_BAND = layout.SLOTS * layout.SLOT_SIZE
 
 
 def firewall_rules(topology: Topology, host: str) -> dict[str, Any]:
@@ -36,30 +34,31 @@ def firewall_rules(topology: Topology, host: str) -> dict[str, Any]:
     found: dict[str, Any] = {"family": family, "address": str(address), "listeners": []}
     if topology.unix or address.is_loopback:
         return found
-    synapse_hosts = {process.host for process in topology.processes}
-    synapse = _networks(topology.addresses[name] for name in synapse_hosts)
-    options = topology.options
-    if host == topology.postgres_host:
-        found["listeners"].append(_listener("postgresql", "PostgreSQL, for Synapse", options["postgres_port"], synapse))
-    if host == topology.redis_host:
-        found["listeners"].append(_listener("redis", "Redis, for Synapse", options["redis_port"], synapse))
-    if host in synapse_hosts:
-        nginx = _networks(topology.addresses[name] for name in topology.nginx_hosts)
-        metrics = _networks(options["synapse_metrics_allowed"], version=address.version)
-        found["listeners"] += [
-            _listener("http", "HTTP of Synapse's processes, for nginx", layout.HTTP_BASE, nginx, _BAND),
-            _listener("replication", "what they ask each other", layout.REPLICATION_BASE, synapse, _BAND),
-            _listener("metrics", "their metrics, for synapse_metrics_allowed", layout.METRICS_BASE, metrics, _BAND),
-        ]
+    found["listeners"] = [
+        _rule(topology, listener, address.version)
+        for service in topology.services
+        if host in topology.running(service)
+        for listener in service.listeners
+        if not listener.public
+    ]
     return found
 
 
-def _listener(name: str, about: str, first: int, sources: list[str], count: int = 1) -> dict[str, Any]:
-    ports = str(first) if count == 1 else f"{first}-{first + count - 1}"
-    return {"name": name, "about": about, "ports": ports, "sources": sources}
+def _rule(topology: Topology, listener: Listener, version: int) -> dict[str, Any]:
+    """Returns the ports of a listener, and the networks that need it: the hosts of its clients, and its own input."""
+    first = listener.first_port(topology.options)
+    clients = {host for client in listener.clients for host in topology.running(client)}
+    written = [topology.addresses[host] for host in clients]
+    written += [] if listener.networks is None else topology.options[listener.networks]
+    return {
+        "name": listener.name,
+        "about": listener.about,
+        "ports": str(first) if listener.count == 1 else f"{first}-{first + listener.count - 1}",
+        "sources": _networks(written, version),
+    }
 
 
-def _networks(written: Iterable[str], version: int | None = None) -> list[str]:
+def _networks(written: Iterable[str], version: int) -> list[str]:
     """Returns networks in the order of their numbers, a single address without its prefix length.
 
     Args:
@@ -68,7 +67,7 @@ def _networks(written: Iterable[str], version: int | None = None) -> list[str]:
     """
     networks = {ip_network(entry, strict=False) for entry in written}
     wanted = sorted(
-        (n for n in networks if version in (None, n.version)),
-        key=lambda n: (n.version, int(n.network_address), n.prefixlen),
+        (n for n in networks if n.version == version),
+        key=lambda n: (int(n.network_address), n.prefixlen),
     )
     return [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in wanted]

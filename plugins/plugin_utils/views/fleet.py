@@ -7,6 +7,8 @@ from typing import Any
 
 from ..lifecycle.dependencies import reloads
 from ..model import layout
+from ..model.platform import REDIS_PACKAGES
+from ..model.services import NGINX, POSTGRES, REDIS
 from ..model.topology import Topology
 from ..routing.registry import registry
 from ..routing.rules import kept_on_main
@@ -15,8 +17,7 @@ from ..routing.rules import kept_on_main
 def fleet(topology: Topology) -> dict[str, Any]:
     """Returns server name, release, routes, transport, who does what, and how PostgreSQL and Redis are reached."""
     options = topology.options
-    redis_package = layout.REDIS_PACKAGES[options["redis_package"]]
-    synapse_hosts = sorted({process.host for process in topology.processes})
+    synapse_hosts = sorted(topology.process_hosts)
     return {
         "server_name": topology.server_name,
         "release": str(topology.release),
@@ -30,29 +31,41 @@ def fleet(topology: Topology) -> dict[str, Any]:
         "hosts": list(topology.addresses),
         "main_host": topology.main.host,
         "synapse_hosts": synapse_hosts,
-        "nginx_hosts": list(topology.nginx_hosts),
+        "nginx_hosts": list(topology.hosts_of(NGINX)),
+        "tls_ports": [layout.HTTPS_PORT, layout.FEDERATION_PORT],
         "has_workers": bool(topology.workers),
         "synapse_addresses": [topology.addresses[host] for host in synapse_hosts],
         "media_store_path": options["synapse_media_store_path"],
         "jemalloc": options["synapse_jemalloc"],
-        "database": {
-            "name": layout.DATABASE,
-            "user": layout.USER,
-            "port": options["postgres_port"],
-            "host": topology.postgres_host,
-            "address": topology.addresses[topology.postgres_host],
-            "socket_dir": layout.POSTGRES_SOCKET_DIR,
-            "tls": options["postgres_tls"] and not topology.unix,
-            "tls_root_certificate": None if topology.unix else options["postgres_tls_root_certificate"],
-        },
-        "redis": None
-        if topology.redis_host is None
-        else {
-            "package": options["redis_package"],
-            "group": redis_package["group"],
-            "socket": redis_package["path"],
-            "host": topology.redis_host,
-            "address": topology.addresses[topology.redis_host],
-            "port": options["redis_port"],
-        },
+        "database": _database(topology),
+        "redis": _redis(topology),
+    }
+
+
+def _database(topology: Topology) -> dict[str, Any]:
+    options = topology.options
+    return {
+        "name": layout.DATABASE,
+        "user": layout.USER,
+        "port": options["postgres_port"],
+        "host": topology.host_of(POSTGRES),
+        "address": topology.address_of(POSTGRES),
+        "socket_dir": layout.POSTGRES_SOCKET_DIR,
+        "tls": options["postgres_tls"] and not topology.unix,
+        "tls_root_certificate": None if topology.unix else options["postgres_tls_root_certificate"],
+    }
+
+
+def _redis(topology: Topology) -> dict[str, Any] | None:
+    options = topology.options
+    if topology.host_of(REDIS) is None:
+        return None
+    package = REDIS_PACKAGES[options["redis_package"]]
+    return {
+        "package": options["redis_package"],
+        "group": package.group,
+        "socket": package.path,
+        "host": topology.host_of(REDIS),
+        "address": topology.address_of(REDIS),
+        "port": options["redis_port"],
     }

@@ -22,8 +22,7 @@ Memory is rounded down to whole steps, so that another kernel, which sees a few 
 
 from __future__ import annotations
 
-import re
-
+from ..model.budgets import bounded, shared_buffers
 from ..model.errors import TopologyError
 
 MIN_MEMORY_MIB = 512
@@ -33,11 +32,6 @@ _MIN_CONNECTIONS = 10
 _MAX_CONNECTIONS = 262143
 
 
-def _bounded(value: int, least: int, most: int, step: int = 1) -> int:
-    """Return the value rounded down to a whole step and kept between the bounds."""
-    return max(least, min(most, value // step * step))
-
-
 def _whole_number(name: str, value: object, least: int, most: int) -> int:
     fix = f"Give a whole number from {least} to {most}."
     if isinstance(value, bool) or not isinstance(value, int):
@@ -45,32 +39,6 @@ def _whole_number(name: str, value: object, least: int, most: int) -> int:
     if not least <= value <= most:
         raise TopologyError(name, value, "it is outside of the possible range", fix)
     return int(value)
-
-
-def size_in_mib(written: str | int) -> int:
-    """Return a size of PostgreSQL's memory settings in MiB, rounded down; a number alone is in blocks of 8 KiB.
-
-    Raises:
-        TopologyError: it is no such size.
-    """
-    found = re.fullmatch(r"([0-9]+) *(B|kB|MB|GB|TB)?", str(written).strip())
-    if found is None:
-        raise TopologyError(
-            "postgres_settings.shared_buffers", written, "it is a size in PostgreSQL's units", "Write 2GB or 512MB."
-        )
-    unit = {"B": 1, "kB": 1024, None: 8192, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}[found[2]]
-    return int(found[1]) * unit // 1024**2
-
-
-def shared_buffers(memory_mib: int, *, shared: bool) -> str:
-    """Return the setting of that name, in the unit that PostgreSQL reads.
-
-    Args:
-        memory_mib: memory of the machine in MiB.
-        shared: whether Synapse runs on the same machine.
-    """
-    usable = memory_mib // 2 if shared else memory_mib
-    return f"{_bounded(usable // 4, 128, 32768, 64)}MB"
 
 
 def postgresql_settings(
@@ -114,7 +82,7 @@ def postgresql_settings(
         )
 
     usable = memory // 2 if shared else memory
-    wal = _bounded(usable // 4, 1024, 8192, 256)
+    wal = bounded(usable // 4, 1024, 8192, 256)
     encryption = {} if tls is None else {"ssl": "on", "ssl_cert_file": tls[0], "ssl_key_file": tls[1]}
     return {
         **encryption,
@@ -123,18 +91,18 @@ def postgresql_settings(
         "max_connections": connections,
         "password_encryption": "scram-sha-256",
         "shared_buffers": shared_buffers(memory, shared=shared),
-        "effective_cache_size": f"{_bounded(usable * 3 // 4, 256, 1 << 20, 256)}MB",
-        "work_mem": f"{_bounded(usable // 4 // connections, 4, 64)}MB",
-        "maintenance_work_mem": f"{_bounded(usable // 16, 64, 1024, 32)}MB",
-        "autovacuum_work_mem": f"{_bounded(usable // 32, 32, 1024, 32)}MB",
+        "effective_cache_size": f"{bounded(usable * 3 // 4, 256, 1 << 20, 256)}MB",
+        "work_mem": f"{bounded(usable // 4 // connections, 4, 64)}MB",
+        "maintenance_work_mem": f"{bounded(usable // 16, 64, 1024, 32)}MB",
+        "autovacuum_work_mem": f"{bounded(usable // 32, 32, 1024, 32)}MB",
         "max_wal_size": f"{wal}MB",
         "min_wal_size": f"{wal // 4}MB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
         "effective_io_concurrency": 200,
         "jit": "off",
-        "max_worker_processes": _bounded(processors, 8, 64),
-        "max_parallel_workers": _bounded(processors // 2, 1, 32),
+        "max_worker_processes": bounded(processors, 8, 64),
+        "max_parallel_workers": bounded(processors // 2, 1, 32),
         "max_parallel_workers_per_gather": 2 if processors >= 8 else 0,
-        "max_parallel_maintenance_workers": _bounded(processors // 4, 1, 4),
+        "max_parallel_maintenance_workers": bounded(processors // 4, 1, 4),
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..model.services import Stage, Verb, visited
+from ..model.service import Stage, Verb
+from ..model.services import visited
 from ..model.topology import Topology
 
 
@@ -32,7 +33,7 @@ def visits(
     """
     if host not in topology.addresses:
         return []
-    services = visited(verb, stage=stage, run_tags=run_tags, skip_tags=skip_tags)
+    services = visited(verb, stage=stage, run_tags=run_tags, skip_tags=skip_tags, services=topology.services)
     return [service.name for service in services if (host in topology.hosts_of(service)) != (verb == "remove")]
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.layout import SECRETS_DIR, in_address
-from ..model.topology import LOOPBACK, Topology
-from ..synapse.units import main_unit, worker_units
+from ..model.layout import in_address, secret
+from ..model.topology import Topology
+from ..synapse import secrets
+from ..synapse.units import unit_of
 from .fleet import fleet
 
 
 def watchdog(topology: Topology, host: str) -> dict[str, Any]:
     """Returns the channel of the server, how Redis is reached (None: there is none), and the processes of a host."""
-    units = {entry["name"]: entry["unit"] for entry in (main_unit(topology), *worker_units(topology, host))}
-    processes = [process for process in topology.processes if process.host == host]
     return {
         "host": host,
         "channel": topology.server_name,
@@ -22,10 +21,11 @@ def watchdog(topology: Topology, host: str) -> dict[str, Any]:
         "processes": [
             {
                 "name": process.name,
-                "unit": units[process.name],
-                "metrics": in_address(LOOPBACK if topology.unix else process.address, process.metrics_port),
+                "unit": unit_of(process),
+                "metrics": in_address(topology.listen_address(host), process.metrics_port),
             }
-            for process in processes
+            for process in topology.processes
+            if process.host == host
         ],
     }
 
@@ -39,5 +39,5 @@ def _redis(topology: Topology) -> dict[str, str] | None:
     return {
         "address": redis["address"],
         "port": str(redis["port"]),
-        "password_file": f"{SECRETS_DIR}/redis_password",
+        "password_file": secret(secrets.REDIS),
     }

@@ -10,7 +10,8 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.baremetal.synapse.plugins.action.file_set import Templates, check_modes, paths, removals
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.file_sets import check_modes, paths, removals
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.templates import Templates
 
 
 class Finder:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With the variable render_root, the action plugins write a tree and never reach for a host."""
+"""In a run that renders, the action plugins write a tree and never reach for a host."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Act:
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
         variables: dict[str, Any] = {"name": "fleet", "inventory_hostname": "a", "hostvars": {"a": {}}}
         if render:
-            variables["render_root"] = str(tmp_path / "out")
+            variables["run_context"] = {"mode": "render", "root": str(tmp_path / "out")}
         action = found(
             task=task,
             connection=connection,

@@ -30,8 +30,8 @@ def view(name: str, *arguments: Any, **options: Any) -> Any:
 
 def test_connections_are_counted_for_every_process() -> None:
     budget = view("connection_budget", LIMITED)
-    assert [entry["name"] for entry in budget["processes"]] == ["main", "synapse1-sync-1", "synapse1-sync-2"]
-    assert budget["synapse"] == sum(entry["connections"] for entry in budget["processes"])
+    assert [entry["name"] for entry in budget["parts"]] == ["main", "synapse1-sync-1", "synapse1-sync-2"]
+    assert budget["sum"] == sum(entry["connections"] for entry in budget["parts"])
 
 
 def test_memory_counts_what_the_variables_of_the_services_say() -> None:
@@ -40,8 +40,7 @@ def test_memory_counts_what_the_variables_of_the_services_say() -> None:
         LIMITED,
         "synapse1",
         memory_mib=8192,
-        postgres_settings={"shared_buffers": "512MB"},
-        redis_maxmemory_mib=256,
+        variables={"postgres_settings": {"shared_buffers": "512MB"}, "redis_maxmemory_mib": 256},
     )
     parts = {part["name"]: part["mib"] for part in budget["parts"]}
     assert parts == {"main": 1024, "synapse1-sync-1": 1024, "synapse1-sync-2": 1024, "PostgreSQL": 512, "Redis": 256}
@@ -49,8 +48,8 @@ def test_memory_counts_what_the_variables_of_the_services_say() -> None:
 
 
 def test_the_memory_of_postgresql_is_planned_with_less_than_the_host_has_if_a_variable_says_so() -> None:
-    def buffers(**options: Any) -> int:
-        parts = view("memory_budget", LIMITED, "synapse1", memory_mib=8192, **options)["parts"]
+    def buffers(**variables: Any) -> int:
+        parts = view("memory_budget", LIMITED, "synapse1", memory_mib=8192, variables=variables)["parts"]
         return int(next(part["mib"] for part in parts if part["name"] == "PostgreSQL"))
 
     assert buffers(postgres_memory_mib=2048) < buffers()
@@ -66,6 +65,22 @@ def test_prometheus_gets_a_target_for_each_process() -> None:
     targets = view("metrics_targets", FLEET)
     assert {entry["labels"]["host"] for entry in targets} == {"main1", "generic1", "generic2", "media1", "background1"}
     assert len({target for entry in targets for target in entry["targets"]}) == len(targets) == 7
+
+
+def test_the_plan_is_asked_for_what_roles_note_in_facts() -> None:
+    step = {"unit": "redis-server.service", "action": "restart", "reason": "it does not have the settings of its file"}
+    hostvars: dict[str, Any] = {"cache1": {"redis_step": step}, "db1": {"postgres_step": {}}}
+    (need,) = view("service_needs", FLEET, hostvars, ["cache1", "db1"])
+    assert (need["service"], need["title"], need["host"]) == ("redis", "Redis", "cache1")
+    assert {name: need[name] for name in step} == step
+    assert need["effect"].startswith("While Redis restarts")
+
+
+def test_a_platform_has_packages_for_the_version_of_postgresql_that_is_asked_for() -> None:
+    found = {"distribution": "Debian", "distribution_major_version": "13", "architecture": "aarch64"}
+    platform = view("platform", FLEET, "db1", found, 15)
+    assert platform["packages"]["postgres"][0] == "postgresql-15"
+    assert platform["jemalloc_library"] == "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"
 
 
 def test_the_plan_of_bare_hosts_starts_main_first_and_what_acts_on_its_own_last() -> None:

@@ -13,7 +13,11 @@ import yaml
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError, did_you_mean
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import pool_slot
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import check_host_versions, parse_release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import (
+    parse_release,
+    postgres_problem,
+    python_problem,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import build_topology
 
 from tests.unit.fleets import SEVERAL_HOSTS, one_host, one_host_inputs, several_hosts, several_hosts_inputs
@@ -245,23 +249,26 @@ def test_a_release_too_old_for_a_duty(duty: str, last: str, since: str) -> None:
     ("release", "python", "postgres", "reason"),
     [
         ("1.163.2", "3.9.2", "15", "it needs Python 3.10, the host has 3.9.2"),
-        ("1.141.0", "3.8.10", None, "it needs Python 3.9, the host has 3.8.10"),
+        ("1.141.0", "3.8.10", "17", "it needs Python 3.9, the host has 3.8.10"),
         ("1.163.2", "3.11.2", "13", "it needs PostgreSQL 14, the host has 13"),
         ("1.130.0", "3.11.2", "12.4", "it needs PostgreSQL 13, the host has 12.4"),
     ],
 )
 def test_a_release_that_needs_a_newer_python_or_postgresql(
-    release: str, python: str, postgres: str | None, reason: str
+    release: str, python: str, postgres: str, reason: str
 ) -> None:
-    error = refusal(lambda: check_host_versions(parse_release(release), "db1", python, postgres))
+    parsed = parse_release(release)
+    error = python_problem(parsed, "db1", python) or postgres_problem(parsed, "db1", postgres)
+    assert error is not None
     assert (error.variable, error.value, error.host) == ("synapse_version", release, "db1")
     assert error.reason == reason
     assert "or choose an older release." in error.fix
 
 
-def test_a_host_that_is_new_enough_is_fine_with_or_without_postgresql() -> None:
-    for postgres in (None, "14", "15.6", "17"):
-        check_host_versions(parse_release("1.163.2"), "db1", "3.10.0", postgres)
+def test_a_host_that_is_new_enough_is_fine() -> None:
+    for postgres in ("14", "15.6", "17"):
+        assert postgres_problem(parse_release("1.163.2"), "db1", postgres) is None
+    assert python_problem(parse_release("1.163.2"), "db1", "3.10.0") is None
 
 
 # Groups

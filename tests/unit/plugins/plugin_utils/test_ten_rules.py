@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.checks import COMPUTED_OPTIONS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import COMPUTED_OPTIONS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import visited
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
@@ -226,10 +227,20 @@ def test_rule_6_every_worker_that_is_named_is_a_unit_on_its_host(topology: Topol
 
 def test_rule_7_processes_start_after_all_that_they_need_and_main_before_workers() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
-    roles = [entry if isinstance(entry, str) else entry["role"] for play in plays for entry in play.get("roles", [])]
-    order = [role.rsplit(".", 1)[1] for role in roles]
-    for need in ("topology", "firewall", "postgres", "redis", "synapse", "synapse_main", "generic_workers", "nginx"):
+    imported = [
+        (task["ansible.builtin.import_role"], task.get("vars", {}))
+        for play in plays
+        for task in play["tasks"]
+        if "ansible.builtin.import_role" in task
+    ]
+    order = [
+        (role.get("tasks_from") or more.get("run_verb") or role["name"].rsplit(".", 1)[1]) for role, more in imported
+    ]
+    for need in ("topology", "secrets", "install", "files", "activate"):
         assert order.index(need) < order.index("plan") < order.index("rollout")
+    assert [service.name for service in visited("activate", stage="network")] == ["firewall"]
+    stages = [more["run_stage"] for _role, more in imported if more.get("run_verb") == "activate"]
+    assert stages == ["network", "servers", "watch"]
     topology = one_host(synapse_preset="small")
     first = make_plan(topology, [], topology.addresses, True).waves[0]
     assert [step.name for step in first.steps] == ["main"]

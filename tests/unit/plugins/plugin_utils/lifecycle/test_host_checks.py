@@ -6,15 +6,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import (
+    host_paths,
+    host_problems,
+)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
 
-from tests.unit.fleets import several_hosts
+from tests.unit.fleets import one_host, several_hosts
 
 FOUND: dict[str, Any] = {
     "distribution": "Debian",
     "distribution_major_version": "13",
     "python_version": "3.13.5",
     "memtotal_mb": 4096,
+    "processor_vcpus": 2,
 }
 FLEET = several_hosts({"generic1": {"generic_workers": {"sync": {"count": 3, "memory_max": "1G"}}}})
 
@@ -56,6 +61,31 @@ def test_memory_is_not_compared_with_what_nobody_has_asked_the_host_for() -> Non
     assert problems({"memtotal_mb": 3000}, with_memory=False) == []
 
 
+def test_all_problems_of_a_host_are_told() -> None:
+    found = problems({"python_version": "3.8.1"}, watchdog_interval=0, watchdog_grace=0)
+    assert [problem.split(" on host ")[0] for problem in found] == [
+        "synapse_version",
+        "watchdog_interval",
+        "watchdog_grace",
+    ]
+
+
+def test_a_host_is_asked_for_what_it_runs() -> None:
+    host = {"seen": {**FOUND, "python_version": "3.8.1"}, "watchdog_interval": 0, "redis_maxmemory_mib": -1}
+    found = {name: host_problems(FLEET, {name: host}, surveyed="seen") for name in ("db1", "cache1")}
+    assert found["db1"] == []
+    assert found["cache1"] == [
+        "redis_maxmemory_mib on host cache1 is -1: it is memory in MiB, a whole number from 0 on. Set it to 0 for no"
+        " limit."
+    ]
+
+
+@pytest.mark.parametrize("limit", [0, "0", 256, "256", None])
+def test_limits_of_redis_that_can_be(limit: object) -> None:
+    host = {"seen": FOUND, "redis_maxmemory_mib": limit}
+    assert host_problems(FLEET, {"cache1": host}, surveyed="seen") == []
+
+
 def test_each_host_has_a_sentence_of_its_own() -> None:
     old = {"seen": {**FOUND, "distribution_major_version": "11"}}
     found = host_problems(FLEET, {"db1": old, "main1": {"seen": FOUND}, "proxy1": old}, surveyed="seen")
@@ -63,3 +93,77 @@ def test_each_host_has_a_sentence_of_its_own() -> None:
         "The operating system on host db1",
         "The operating system on host proxy1",
     ]
+
+
+ONE_HOST = one_host()
+NGINX: dict[str, Any] = {
+    "nginx_tls_certificate": "/etc/ssl/matrix.pem",
+    "nginx_tls_certificate_key": "/etc/ssl/matrix.key",
+}
+
+
+def problems_of_nginx(found: dict[str, Any] | None = None, **variables: Any) -> list[str]:
+    """Returns what is wrong with a host of everything, with these variables of its own."""
+    host = {"seen": {**FOUND, **(found or {})}, **variables}
+    return host_problems(ONE_HOST, {"synapse1": host}, surveyed="seen")
+
+
+@pytest.mark.parametrize("value", [[], ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1"]])
+def test_nothing_is_wrong_with_networks(value: object) -> None:
+    assert problems_of_nginx(**NGINX, nginx_admin_allowed=value) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("192.0.2.0/24", "is '192.0.2.0/24': it is a list of networks. Write a list of networks, such as"),
+        (None, "is not set: it is a list of networks. Write"),
+        (["office.example.org"], "is ['office.example.org']: 'office.example.org' in it is no network, and nginx"),
+        (["192.0.2.0/24; allow all"], "'192.0.2.0/24; allow all' in it is no network"),
+        ([3], "3 in it is no network"),
+    ],
+)
+def test_what_is_wrong_with_networks_is_told(value: object, told: str) -> None:
+    (problem,) = problems_of_nginx(**NGINX, nginx_trusted_proxies=value)
+    assert problem.startswith("nginx_trusted_proxies on host synapse1 is ")
+    assert told in problem
+
+
+def test_nginx_needs_a_certificate_and_its_key_or_may_make_them() -> None:
+    certificate, key = problems_of_nginx()
+    assert certificate.startswith(
+        "nginx_tls_certificate on host synapse1 is not set: nginx serves Matrix over TLS only"
+    )
+    assert key.startswith("nginx_tls_certificate_key on host synapse1 is not set: ")
+    # From the command line, a boolean is a text.
+    for yes in (True, "true"):
+        assert problems_of_nginx(nginx_tls_self_signed=yes) == []
+    assert len(problems_of_nginx(nginx_tls_self_signed="false")) == 2
+
+
+def test_the_certificate_must_be_on_the_host() -> None:
+    assert host_paths(ONE_HOST, "synapse1", NGINX) == [
+        "/etc/ssl/matrix.key",
+        "/etc/ssl/matrix.pem",
+        layout.PACKAGED_UNIT,
+    ]
+    found = {"paths": {"/etc/ssl/matrix.pem": True, "/etc/ssl/matrix.key": False}}
+    (problem,) = problems_of_nginx(found, **NGINX)
+    assert problem.startswith(
+        "nginx_tls_certificate_key on host synapse1 is '/etc/ssl/matrix.key': there is no such file"
+    )
+
+
+def test_a_host_with_a_packaged_synapse_is_refused() -> None:
+    (problem,) = problems_of_nginx({"paths": {layout.PACKAGED_UNIT: True}}, **NGINX)
+    assert "a package has installed Synapse" in problem
+    assert "keep its signing key" in problem
+
+
+def test_the_certificate_that_signs_postgresqls_must_be_on_the_hosts_of_synapse() -> None:
+    fleet = several_hosts(postgres_tls=True, postgres_tls_root_certificate="/etc/ssl/root.pem")
+    assert "/etc/ssl/root.pem" in host_paths(fleet, "generic1", {})
+    assert "/etc/ssl/root.pem" not in host_paths(fleet, "db1", {})
+    own = {"seen": {**FOUND, "paths": {"/etc/ssl/root.pem": False}}}
+    (problem,) = host_problems(fleet, {"generic1": own}, surveyed="seen")
+    assert problem.startswith("postgres_tls_root_certificate on host generic1 is '/etc/ssl/root.pem': there is no such")

@@ -44,7 +44,7 @@ def test_nginx_and_replication_have_sockets_in_directories_of_their_own() -> Non
 
 
 def test_every_path_is_absolute() -> None:
-    no_paths = {"user", "group", "proxy_group", "main_unit", "worker_unit", "target", "watchdog_unit"}
+    no_paths = {"user", "group", "proxy_group", "main_unit", "worker_unit", "pool_drop_in", "target", "watchdog_unit"}
     for name, value in layout.layout().items():
         paths = [entry["path"] for entry in value] if isinstance(value, list) else [value]
         assert name in no_paths or all(path.startswith("/") for path in paths), name

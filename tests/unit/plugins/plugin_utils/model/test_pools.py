@@ -63,7 +63,7 @@ def test_options_reach_the_files_of_the_pool_and_neither_the_shared_one_nor_anot
 
 def test_connections_of_a_pool_count_in_the_budget() -> None:
     budget = connection_budget(one_host(generic_workers={"sync": {"cp_max": 9}, "login": {}}))
-    assert {entry["name"]: entry["connections"] for entry in budget["processes"]} == {
+    assert {entry["name"]: entry["connections"] for entry in budget["parts"]} == {
         "main": 6,
         "synapse1-login-1": 6,
         "synapse1-sync-1": 10,

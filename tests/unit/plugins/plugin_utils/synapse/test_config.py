@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import COMPUTED_OPTIONS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.checks import COMPUTED_OPTIONS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     health,
     main_config,
-    secret_files,
     shared_config,
     worker_config,
 )
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
 
 from tests.unit.fleets import every_fleet, one_host, several_hosts
 

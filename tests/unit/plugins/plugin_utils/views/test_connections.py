@@ -19,8 +19,8 @@ FLEETS = every_fleet()
 
 def test_a_monolith_needs_its_own_pool_and_the_reserve() -> None:
     assert connection_budget(one_host()) == {
-        "processes": [{"name": "main", "connections": 6}],
-        "synapse": 6,
+        "parts": [{"name": "main", "connections": 6}],
+        "sum": 6,
         "reserved": 15,
         "max_connections": 200,
     }
@@ -36,9 +36,9 @@ def test_the_budget_is_what_the_files_let_every_process_open_and_one_more_at_sta
         for name, file in files.items()
     }
     budget = connection_budget(topology)
-    assert {entry["name"]: entry["connections"] for entry in budget["processes"]} == expected
-    assert budget["synapse"] == sum(expected.values())
-    needed = budget["synapse"] + budget["reserved"]
+    assert {entry["name"]: entry["connections"] for entry in budget["parts"]} == expected
+    assert budget["sum"] == sum(expected.values())
+    needed = budget["sum"] + budget["reserved"]
     assert budget["max_connections"] in (200, 400, 800)
     assert needed <= budget["max_connections"] <= max(200, 2 * needed)
 
@@ -50,4 +50,4 @@ def test_a_few_more_workers_need_no_restart_of_postgresql() -> None:
 
 def test_the_common_size_of_pools_counts_for_all_that_have_none_of_their_own() -> None:
     topology = one_host(synapse_cp_max=3, synapse_main_settings={"cp_max": 10}, generic_workers={"sync": {"count": 2}})
-    assert connection_budget(topology)["synapse"] == 11 + 2 * 4
+    assert connection_budget(topology)["sum"] == 11 + 2 * 4

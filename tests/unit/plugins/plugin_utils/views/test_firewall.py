@@ -35,11 +35,11 @@ def hosts(topology: Topology, sources: list[str] | None) -> set[str]:
 @pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
 def test_every_listener_is_open_for_those_who_need_it_and_for_nobody_else(topology: Topology) -> None:
     synapse = {process.host for process in topology.processes}
-    assert hosts(topology, admitted(topology, topology.postgres_host, 5432)) == synapse
-    assert topology.redis_host is not None
-    assert hosts(topology, admitted(topology, topology.redis_host, 6379)) == synapse
+    for service, port in (("postgres", 5432), ("redis", 6379)):
+        (host,) = topology.hosts_of(service)
+        assert hosts(topology, admitted(topology, host, port)) == synapse
     for process in topology.processes:
-        assert hosts(topology, admitted(topology, process.host, process.http_port)) == set(topology.nginx_hosts)
+        assert hosts(topology, admitted(topology, process.host, process.http_port)) == set(topology.hosts_of("nginx"))
         assert hosts(topology, admitted(topology, process.host, process.replication_port)) == synapse
         assert admitted(topology, process.host, process.metrics_port) == []
 
@@ -95,3 +95,10 @@ def several_hosts_of(per_host: dict[str, Any]) -> Topology:
 def test_a_host_that_the_fleet_has_not_got() -> None:
     with pytest.raises(TopologyError, match=r"host is 'app3': the topology has no such host. Did you mean 'app"):
         firewall_rules(CLUSTER, "app3")
+
+
+def test_a_host_of_workers_without_pools_takes_part_in_nothing() -> None:
+    topology = several_hosts({"generic1": {"generic_workers": {"sync": {}}}, "generic2": {"generic_workers": {}}})
+    assert firewall_rules(topology, "generic2")["listeners"] == []
+    sources = admitted(topology, "db1", 5432)
+    assert hosts(topology, sources) == {"main1", "generic1"}

@@ -1,0 +1,51 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the files of several roles in one call; the work is done by the action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: role_files
+short_description: Write the files of several roles in one call
+version_added: 0.2.0
+author: The baremetal.synapse developers (@baremetal-synapse)
+description:
+  - Each role of a service says in its variable C(__ROLE_file_set) which files it has, as arguments of the module
+    M(baremetal.synapse.file_set). This action evaluates that variable and the templates of each role as a task of
+    the role would, with the role's defaults and variables, and sends all files to the host in one call.
+  - If C(when) in the variable is false, the role has no files on this host.
+  - In a run of C(playbooks/render.yml), no host is contacted; see M(baremetal.synapse.file_set).
+options:
+  roles:
+    description: The names of the roles.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Changes nothing and tells what would change.
+    support: full
+  diff_mode:
+    description: One diff for each file. Contents of sensitive files and of removed files are never shown.
+    support: full
+  platform:
+    description: The platforms that it is made for.
+    support: full
+    platforms: debian
+"""
+
+EXAMPLES = r"""
+- name: Write the files of nginx and the firewall
+  baremetal.synapse.role_files:
+    roles: [firewall, nginx]
+"""
+
+RETURN = r"""
+ansible_facts:
+  description:
+    - C(run_files) has for each role C(changed), whether anything of it changed, and C(paths), the files whose content
+      is new.
+    - In check mode, C(run_pending) as well; see M(baremetal.synapse.file_set).
+  returned: success, except in a run that renders
+  type: dict
+"""

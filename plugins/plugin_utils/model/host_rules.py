@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts must be for the services that they run: the checks of their rows.
+
+A check returns what is wrong; variables of roles that are not set are None or missing. What the module host_survey
+found says in ``paths`` which of the asked paths exist; where no host was asked, it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import layout
+from .errors import TopologyError
+from .releases import python_problem
+from .values import counting_number, is_true, networks, plain
+
+if TYPE_CHECKING:
+    from .topology import Topology
+
+Found = Mapping[str, Any]
+Variables = Mapping[str, Any]
+
+WATCHDOG_NUMBERS = ("watchdog_interval", "watchdog_checks", "watchdog_grace")
+
+
+def check_python(topology: Topology, host: str, found: Found, _variables: Variables) -> Iterator[TopologyError]:
+    """Compares Python with what the release of Synapse needs."""
+    problem = python_problem(topology.release, host, str(found["python_version"]))
+    if problem is not None:
+        yield problem
+
+
+def check_watchdog_numbers(
+    _topology: Topology, host: str, _found: Found, variables: Variables
+) -> Iterator[TopologyError]:
+    """Refuses numbers of the watchdog that it cannot count with."""
+    for name in WATCHDOG_NUMBERS:
+        value = variables.get(name)
+        if value is not None and counting_number(value) is None:
+            yield TopologyError(
+                name,
+                value,
+                "the watchdog counts in whole seconds and checks from 1 on",
+                "Set it to 1 or more, or watchdog_enabled to false.",
+                host,
+            )
+
+
+def synapse_paths(topology: Topology, _host: str, _variables: Variables) -> Iterator[str]:
+    """Returns the unit of a packaged Synapse, and the certificate that signs PostgreSQL's."""
+    yield layout.PACKAGED_UNIT
+    root = topology.options["postgres_tls_root_certificate"]
+    if root is not None and not topology.unix:
+        yield root
+
+
+def check_synapse_package(
+    _topology: Topology, host: str, found: Found, _variables: Variables
+) -> Iterator[TopologyError]:
+    """Refuses a host on which a package has installed Synapse: both would use the same unit and directories."""
+    if found.get("paths", {}).get(layout.PACKAGED_UNIT):
+        yield TopologyError(
+            layout.PACKAGED_UNIT,
+            "there",
+            f"a package has installed Synapse, and both would use the same unit and {layout.CONFIG_DIR}",
+            "Stop matrix-synapse and remove the package, but keep its signing key and put it to"
+            f" {layout.SECRETS_DIR}/signing.key; see docs/operations.md.",
+            host,
+        )
+
+
+def check_root_certificate(
+    topology: Topology, host: str, found: Found, _variables: Variables
+) -> Iterator[TopologyError]:
+    """Refuses a certificate that the host does not have."""
+    root = topology.options["postgres_tls_root_certificate"]
+    if root is not None and not found.get("paths", {}).get(root, True):
+        yield TopologyError(
+            "postgres_tls_root_certificate",
+            root,
+            "there is no such file on the host",
+            "Put the certificate there, or leave the variable out.",
+            host,
+        )
+
+
+NGINX_TLS = ("nginx_tls_certificate", "nginx_tls_certificate_key")
+
+
+def nginx_paths(_topology: Topology, _host: str, variables: Variables) -> Iterator[str]:
+    """Returns the certificate and its key."""
+    if not is_true(variables.get("nginx_tls_self_signed")):
+        yield from (str(variables[name]) for name in NGINX_TLS if variables.get(name))
+
+
+def check_nginx_tls(_topology: Topology, host: str, found: Found, variables: Variables) -> Iterator[TopologyError]:
+    """Refuses a host without a certificate, or whose certificate is not there."""
+    if is_true(variables.get("nginx_tls_self_signed")):
+        return
+    for name in NGINX_TLS:
+        path = variables.get(name)
+        if not path:
+            yield TopologyError(
+                name,
+                None,
+                "nginx serves Matrix over TLS only",
+                "Set nginx_tls_certificate and nginx_tls_certificate_key to files on the host, or, for a first try,"
+                " nginx_tls_self_signed to true.",
+                host,
+            )
+        elif not found.get("paths", {}).get(str(path), True):
+            yield TopologyError(
+                name,
+                path,
+                "there is no such file on the host",
+                "Put the certificate and its key there, or, for a first try, set nginx_tls_self_signed to true.",
+                host,
+            )
+
+
+_networks_of_nginx = networks("nginx")
+
+NGINX_NETWORKS = ("nginx_admin_allowed", "nginx_trusted_proxies")
+
+
+def check_nginx_networks(
+    _topology: Topology, host: str, _found: Found, variables: Variables
+) -> Iterator[TopologyError]:
+    """Refuses what is no list of networks; the inventory was checked, these may come from a play."""
+    for name in NGINX_NETWORKS:
+        problem = _networks_of_nginx(plain(variables.get(name, [])))
+        if problem is not None:
+            yield TopologyError(name, plain(variables[name]), *problem, host=host)

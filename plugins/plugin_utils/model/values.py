@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values that an operator writes: copies of plain types, and checks, which return a reason and a fix, or None."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from .errors import did_you_mean
+
+Problem = tuple[str, str]
+"""The reason why a value cannot be, and the fix."""
+
+Check = Callable[[Any], Problem | None]
+
+
+def plain(value: Any) -> Any:
+    """Returns a copy made of exact built-in types: Ansible hands filters subclasses and lazy containers."""
+    if value is None or isinstance(value, bool):
+        return value
+    for exact in (str, int, float):
+        if isinstance(value, exact):
+            return exact(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(entry) for entry in value]
+    return str(value)
+
+
+def is_whole_number(value: Any) -> bool:
+    """Tells whether the value is an integer; YAML's true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def counting_number(value: Any) -> int | None:
+    """Returns a whole number from 1 on, None for anything else; from the command line, a number is a text."""
+    return int(value) if str(value).isdecimal() and int(value) > 0 else None
+
+
+def is_true(value: Any) -> bool:
+    """Tells whether a boolean is true; from the command line, it is a text."""
+    return str(value).lower() in ("true", "yes", "on", "1")
+
+
+def anything(_value: Any) -> Problem | None:
+    """Admits any value."""
+    return None
+
+
+def boolean(value: Any) -> Problem | None:
+    """Checks for true or false."""
+    return None if isinstance(value, bool) else ("it is true or false", "Write true or false, without quotes.")
+
+
+def mapping(value: Any) -> Problem | None:
+    """Checks for a mapping."""
+    return None if isinstance(value, dict) else ("it is a mapping", "Write name: value lines below it.")
+
+
+def list_of_entries(value: Any) -> Problem | None:
+    """Checks for a list."""
+    return None if isinstance(value, list) else ("it is a list", "Write one '- ' line for each entry.")
+
+
+def address(value: Any) -> Problem | None:
+    """Checks for an IP address."""
+    try:
+        ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        return "it is an IP address, because PostgreSQL and the firewall admit hosts by address", "Write 10.0.0.11."
+    return None
+
+
+def optional(check: Check) -> Check:
+    """Returns a check that also admits None."""
+    return lambda value: None if value is None else check(value)
+
+
+def matches(pattern: re.Pattern[str], reason: str, fix: str) -> Check:
+    """Returns a check that a value is a string of this form."""
+
+    def check(value: Any) -> Problem | None:
+        return None if isinstance(value, str) and pattern.fullmatch(value) else (reason, fix)
+
+    return check
+
+
+def one_of(known: Iterable[str]) -> Check:
+    """Returns a check that a value is one of these."""
+    words = list(known)
+
+    def check(value: Any) -> Problem | None:
+        return None if value in words else (f"it is one of {', '.join(words)}", did_you_mean(str(value), words))
+
+    return check
+
+
+def number(low: int, high: int, unit: str) -> Check:
+    """Returns a check that a value is a whole number in a range."""
+
+    def check(value: Any) -> Problem | None:
+        if is_whole_number(value) and low <= value <= high:
+            return None
+        return f"it is a whole number of {unit}", f"Set it to a number from {low} to {high}, without quotes."
+
+    return check
+
+
+def networks(reader: str) -> Check:
+    """Returns a check that a value is a list of networks; the reader is what would look names up."""
+    fix = "Write a list of networks, such as [192.0.2.0/24, 2001:db8::/32]; one address is a network as well."
+
+    def check(value: Any) -> Problem | None:
+        if not isinstance(value, list):
+            return "it is a list of networks", fix
+        for entry in value:
+            try:
+                ip_network(entry if isinstance(entry, str) else "", strict=False)
+            except ValueError:
+                return f"{entry!r} in it is no network, and {reader} looks names up only when it starts", fix
+        return None
+
+    return check

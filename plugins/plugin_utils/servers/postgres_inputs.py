@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of the role postgres: read, and refused before the first change where they cannot work."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..model.errors import TopologyError
+from ..model.platform import PLATFORMS, find_platform
+from ..model.releases import postgres_problem
+from ..model.service import POSTGRES
+from ..model.values import counting_number
+from ..views.connections import connection_budget
+from ..views.postgres import MIN_MEMORY_MIB, postgresql_settings
+from .problems import missing_files, refusals
+
+if TYPE_CHECKING:
+    from ..model.topology import Topology
+
+VARIABLES = (
+    "postgres_version",
+    "postgres_memory_mib",
+    "postgres_server_certificate",
+    "postgres_server_certificate_key",
+    "postgres_settings",
+)
+"""The variables of a host that the functions of this module read."""
+
+CLUSTER = "main"
+"""The name of the cluster, which is that of Debian's packages."""
+
+_CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
+
+# All of the fleet knows where PostgreSQL is reached, so it cannot be set for the server alone.
+_FIXED = ("port", "listen_addresses", "unix_socket_directories")
+_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """The clusters of PostgreSQL on a host, and which of them serves Synapse.
+
+    Attributes:
+        found: the clusters named ``main``, as the module host_survey returns them; None if the host was not asked.
+        distribution: the major version of the distribution; None if the distribution is not supported.
+        wanted: the major version of the cluster that serves Synapse.
+    """
+
+    found: tuple[Mapping[str, Any], ...] | None
+    distribution: str | None
+    wanted: str
+
+    @property
+    def versions(self) -> list[str]:
+        """The major versions of the clusters that were found."""
+        return [str(cluster["version"]) for cluster in self.found or ()]
+
+    @property
+    def current(self) -> Mapping[str, Any] | None:
+        """The cluster that serves Synapse; None if it does not exist yet."""
+        return next((cluster for cluster in self.found or () if str(cluster["version"]) == self.wanted), None)
+
+
+def read_clusters(found: Mapping[str, Any], variables: Mapping[str, Any]) -> Clusters:
+    """Returns the clusters of a host.
+
+    Args:
+        found: what the module host_survey returned for the host.
+        variables: the variables of the host; ``postgres_version`` counts.
+    """
+    told = found.get("postgres_clusters")
+    clusters = None if told is None else tuple(entry for entry in told if entry["name"] == CLUSTER)
+    platform = find_platform(str(found["distribution"]), str(found["distribution_major_version"]))
+    distribution = None if platform is None else str(platform.postgres)
+    first = next((str(entry["version"]) for entry in clusters or ()), distribution or "")
+    return Clusters(found=clusters, distribution=distribution, wanted=str(variables.get("postgres_version") or first))
+
+
+def wanted_settings(topology: Topology, found: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, int | str]:
+    """Returns the settings of PostgreSQL: those that are computed, and the operator's, which win.
+
+    Args:
+        topology: the fleet.
+        found: what the module host_survey returned for the host.
+        variables: the variables of the host, by their names.
+
+    Raises:
+        TopologyError: an argument that no machine or topology can have.
+    """
+    computed = computed_settings(
+        topology,
+        memory_mib=counting_number(variables.get("postgres_memory_mib")) or int(found["memtotal_mb"]),
+        cpus=int(found["processor_vcpus"]),
+        certificate=variables.get("postgres_server_certificate") or None,
+        certificate_key=variables.get("postgres_server_certificate_key") or None,
+    )
+    own = variables.get("postgres_settings") or {}
+    # PostgreSQL does not distinguish upper and lower case in the names of settings.
+    replaced = {name.lower() for name in own}
+    return {**{name: value for name, value in computed.items() if name not in replaced}, **own}
+
+
+def computed_settings(
+    topology: Topology,
+    *,
+    memory_mib: int,
+    cpus: int,
+    shared: bool | None = None,
+    certificate: str | None = None,
+    certificate_key: str | None = None,
+) -> dict[str, int | str]:
+    """Returns the settings that follow from the topology and from the machine.
+
+    Args:
+        topology: the fleet.
+        memory_mib: the memory to plan with, in MiB.
+        cpus: the processors of the machine.
+        shared: whether Synapse runs on the same machine; None if the topology tells it.
+        certificate: the path of the server's certificate; None for Debian's.
+        certificate_key: the path of its key; None for Debian's.
+    """
+    tls = not topology.unix and topology.options["postgres_tls"]
+    return postgresql_settings(
+        memory_mib=memory_mib,
+        cpus=cpus,
+        shared=topology.host_of(POSTGRES) in topology.process_hosts if shared is None else shared,
+        max_connections=connection_budget(topology)["max_connections"],
+        transport="unix" if topology.unix else "tcp",
+        listen_address=None if topology.unix else topology.address_of(POSTGRES),
+        port=topology.options["postgres_port"],
+        tls=(certificate or _CERTIFICATE, certificate_key or _CERTIFICATE_KEY) if tls else None,
+    )
+
+
+def files_needed(topology: Topology, _host: str, variables: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the paths that must exist on the host, each with the variable that names it."""
+    if topology.unix or not topology.options["postgres_tls"]:
+        return {}
+    names = ("postgres_server_certificate", "postgres_server_certificate_key")
+    return {str(variables[name]): name for name in names if variables.get(name)}
+
+
+def paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
+    """Returns the paths on the host whose existence ``check`` asks for."""
+    return list(files_needed(topology, host, variables))
+
+
+def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[TopologyError]:
+    """Returns why PostgreSQL cannot be deployed to a host.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+        found: what the module host_survey returned for the host.
+        variables: those of ``VARIABLES``, by their names.
+    """
+    clusters = read_clusters(found, variables)
+    problems = [
+        *missing_files(host, files_needed(topology, host, variables), found),
+        *refusals(
+            lambda: _check_version(host, found, variables, clusters),
+            lambda: _check_release(topology, host, clusters),
+            lambda: _check_certificate(host, variables),
+            lambda: _check_memory(host, variables),
+            lambda: _check_settings(host, variables),
+            lambda: _check_connections(topology, host, variables),
+        ),
+    ]
+    return problems or refusals(lambda: _check_machine(topology, host, found, variables))
+
+
+def _check_version(host: str, found: Mapping[str, Any], variables: Mapping[str, Any], clusters: Clusters) -> None:
+    said = variables.get("postgres_version") or None
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", clusters.wanted):
+        # Without a version the distribution is not supported, which another check refuses.
+        if said is not None:
+            raise TopologyError(
+                "postgres_version", said, "it is a major version of PostgreSQL", 'Write "17", or leave it out.', host
+            )
+        return
+    # A host that was not asked has no clusters that are known.
+    if clusters.found is None or clusters.distribution is None:
+        return
+    available = clusters.wanted in (*clusters.versions, clusters.distribution)
+    if available and (said is not None or len(clusters.versions) <= 1):
+        return
+    raise TopologyError(
+        "postgres_version",
+        said,
+        f"Debian {found['distribution_major_version']} has PostgreSQL {clusters.distribution}, and the clusters named"
+        f" {CLUSTER} on the host are of version {' and '.join(clusters.versions) or '(none)'}",
+        "Set it to the one that serves Synapse."
+        if len(clusters.versions) > 1
+        else "Leave it out, or set it to one of these versions.",
+        host,
+    )
+
+
+def _check_release(topology: Topology, host: str, clusters: Clusters) -> None:
+    if re.match(r"[0-9]", clusters.wanted) and (
+        clusters.found is None or clusters.wanted in (*clusters.versions, clusters.distribution)
+    ):
+        problem = postgres_problem(topology.release, host, clusters.wanted)
+        if problem is not None:
+            raise problem
+
+
+def _check_certificate(host: str, variables: Mapping[str, Any]) -> None:
+    certificate = variables.get("postgres_server_certificate") or None
+    key = variables.get("postgres_server_certificate_key") or None
+    if (certificate is None) != (key is None):
+        raise TopologyError(
+            "postgres_server_certificate",
+            certificate,
+            "a certificate and its key belong together, and postgres_server_certificate_key is"
+            f" {'not set' if key is None else repr(key)}",
+            "Set both of them, or leave both out.",
+            host,
+        )
+
+
+def _check_memory(host: str, variables: Mapping[str, Any]) -> None:
+    said = variables.get("postgres_memory_mib")
+    if said in (None, "", 0):
+        return
+    number = counting_number(said)
+    if number is None or number < MIN_MEMORY_MIB:
+        raise TopologyError(
+            "postgres_memory_mib",
+            said,
+            f"it is memory in MiB, a whole number from {MIN_MEMORY_MIB} on",
+            "Set it higher, or leave it out to plan with the memory of the host.",
+            host,
+        )
+
+
+def _check_settings(host: str, variables: Mapping[str, Any]) -> None:
+    own = variables.get("postgres_settings") or {}
+    if not isinstance(own, Mapping):
+        raise TopologyError(
+            "postgres_settings", own, "it is a dictionary of settings", "Write {work_mem: 16MB}, or leave it out.", host
+        )
+    fixed = [name.lower() for name in own if name.lower() in _FIXED]
+    if fixed:
+        raise TopologyError(
+            "postgres_settings",
+            json.dumps(own, default=str),
+            f"Synapse connects where the topology says, and that decides {' and '.join(fixed)}",
+            "Leave this out, and set postgres_port or synapse_transport instead.",
+            host,
+        )
+    for name, value in own.items():
+        _check_setting(host, name, value)
+
+
+def _check_setting(host: str, name: str, value: object) -> None:
+    if not _SETTING_NAME.fullmatch(name):
+        raise TopologyError(
+            "postgres_settings",
+            name,
+            "a setting of PostgreSQL has a name of letters, digits and underscores",
+            "Correct the name.",
+            host,
+        )
+    if value is None or not isinstance(value, str | int | float) or len(str(value).splitlines()) > 1:
+        raise TopologyError(
+            f"postgres_settings.{name}",
+            value,
+            "a setting has one value, a text of one line or a number",
+            "Write the value as in postgresql.conf, or take the setting out.",
+            host,
+        )
+
+
+def _check_connections(topology: Topology, host: str, variables: Mapping[str, Any]) -> None:
+    own = variables.get("postgres_settings") or {}
+    said = {name.lower(): value for name, value in own.items()} if isinstance(own, Mapping) else {}
+    budget = connection_budget(topology)["max_connections"]
+    if "max_connections" not in said or (counting_number(said["max_connections"]) or 0) >= budget:
+        return
+    raise TopologyError(
+        "postgres_settings.max_connections",
+        said["max_connections"],
+        f"the processes of this topology may open {budget} connections",
+        "Leave it out, or lower synapse_cp_max or cp_max of a pool.",
+        host,
+    )
+
+
+def _check_machine(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    try:
+        wanted_settings(topology, found, variables)
+    except TopologyError as error:
+        raise TopologyError(error.variable, error.value, error.reason, error.fix, host) from error
