@@ -11,14 +11,12 @@ description:
   - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
     run on each of them.
   - One call can serve all hosts.
-  - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
   hostvars:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
       - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
-      - Those that the checks read count, as far as they are set; P(baremetal.synapse.fleet#filter) names them as
-        C(host_variables).
+      - Those that P(baremetal.synapse.host_variables#filter) names count, as far as they are set.
     type: dict
     required: true
   hosts:
