@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proves the routing: every request that a release serves, through a real nginx with the rendered configuration.
+"""Checks the routing: sends every request that a release serves, through a real nginx with the rendered configuration.
 
     .venv/bin/python -m tools.conformance                      # all example inventories, all releases that are shipped
     .venv/bin/python -m tools.conformance full --release 1.163.2
 
-The verdict is the registry's of the release (``plugins/plugin_utils/routing/routes.json``), never our rules'.
+The registry of the release (``plugins/plugin_utils/routing/routes.json``) decides what is correct, never our rules.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _CACHE = Path(__file__).resolve().parent.parent / ".cache"
 
 
 class MissingProgramError(Exception):
-    """A program that can be neither found nor unpacked; the message says why, in one sentence."""
+    """A program can be neither found nor unpacked; the message is one sentence with the reason."""
 
 
 def nginx_binary() -> Path:

@@ -43,7 +43,7 @@ class _Facts:
 
 
 def difference(old: Iterable[Served], new: Iterable[Served]) -> list[str]:
-    """Tells what an admin has to know about a change of release.
+    """Returns what an admin must know about a change of release.
 
     Args:
         old: the routes of the one release.
