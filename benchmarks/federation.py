@@ -33,7 +33,7 @@ _WHISPER_EVERY = 3
 
 
 class Ledger:
-    """What was acknowledged, which users must get it, and how often each got it. Items are event IDs and words. Thread-safe."""
+    """What was acknowledged, which users must get it, and how often each got it: event IDs and words. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

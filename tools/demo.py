@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: deploys a homeserver with workers on a disposable host and shows that it works. `make demo-down` ends it."""
+"""`make demo`: deploys a homeserver with workers on a disposable host and tests it. `make demo-down` ends it."""
 
 from __future__ import annotations
 

@@ -88,8 +88,8 @@ class Kind:
     def gap(self) -> float:
         """The longest time from the start of a failure to the end of the first success after it; infinite if none came.
 
-        A user whose request failed tries again at its next turn, so the end is at most that later. Before the first failure no user asked:
-        between two logins lie seconds, and to count them would measure the load instead of the fleet.
+        A user whose request failed tries again at its next turn, so the end is at most that later. The time before the
+        first failure does not count: seconds lie between two logins, and would measure the load instead of the fleet.
         """
         longest, began = 0.0, math.inf
         for outcome in self.outcomes:
