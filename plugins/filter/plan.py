@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-short_description: What a run does to the processes, in which order, and why
+short_description: What a run does to processes and services, in which order, and why
 version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
-  - Compares what the topology wants with what runs. Whom a change concerns, and in which order things must happen,
+  - Compares what the topology wants with what runs. Which processes a change concerns, and in which order they restart,
     follows from what Synapse itself allows.
 options:
   _input:
@@ -27,9 +27,16 @@ options:
     type: dict
   restarts:
     description:
-      - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles restart before, with the reason by host. An
-        empty reason is none, and no restart.
+      - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles have restarted already, with the reason by
+        host. An empty reason is none, and no restart. They are told, and are no steps.
     type: dict
+  needs:
+    description:
+      - What the services below Synapse need, one step each, as P(baremetal.synapse.service_needs#filter) returns it. A
+        need has C(service) (its name), C(title) (its name in texts), C(host), C(unit), C(action) (V(restart) unless it
+        says otherwise), C(reason), and C(effect), which is what users notice.
+    type: list
+    elements: dict
 """
 
 EXAMPLES = r"""
@@ -40,11 +47,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(waves) for those who carry it out, C(lines) for those who read it, C(effects) for what users notice.
+  description:
+    - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
+      the reasons of the order, a line C(A before B: reason) each.
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
@@ -53,6 +62,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values imp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import (
     ServerRestart,
     plan_view,
+    read_needs,
     read_surveys,
 )
 
@@ -62,6 +72,7 @@ def _plan(
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
     restarts: Mapping[str, Mapping[str, str]] | None = None,
+    needs: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
@@ -73,7 +84,8 @@ def _plan(
         for host, reason in reasons.items()
         if reason
     ]
-    return plan_view(topology, make_plan(topology, read_surveys(plain(asked)), asked, differ), servers)
+    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs)))
+    return plan_view(topology, found, servers)
 
 
 class FilterModule:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import Plan, Step, Wave
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step, Wave
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import ServerRestart, plan_view
 
 from tests.unit.fleets import one_host
