@@ -7,23 +7,17 @@ DOCUMENTATION = r"""
 name: platform
 short_description: What depends on the distribution of a host
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Reads the table of platforms, which has the names of packages, the versions and the paths of each distribution
     that is supported.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   found:
     description: What M(baremetal.synapse.host_survey) tells of the host.
     type: dict
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""
