@@ -11,8 +11,8 @@ line.
 The server must admit the load: open registration without verification, or its shared secret for registration and
 the admin API for this address; and rate limits (``rc_*``) above its pace. A failure of the server is an answer with a
 status of 500 or more, one that is cut off, does not arrive in time, or does not arrive at all; see ``transport`` for
-how connections end. No request is repeated, so a message is acknowledged if its one request was answered with an event ID;
-a user whose request failed does the same once more, with another message, file or login.
+how connections end. No request is repeated, so a message is acknowledged if its one request was answered with an event
+ID; a user whose request failed does the same once more, with another message, file or login.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-short_description: What a run does to the processes, in which order, and why
+short_description: What a run does to processes and services, in which order, and why
 version_added: 0.1.0
 description:
-  - Compares what the topology wants with what runs. Whom a change concerns, and in which order things must happen,
+  - Compares what the topology wants with what runs. Which processes a change concerns, and in which order they restart,
     follows from what Synapse itself allows.
 options:
   surveys:
@@ -20,11 +20,13 @@ options:
       - For each host the result of C(nginx-config plan), whose C(stdout_lines) say what nginx would have to do. Without
         any, nginx is left alone.
     type: dict
-  restarts:
+  needs:
     description:
-      - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles restart before, with the reason by host. An
-        empty reason is none, and no restart.
-    type: dict
+      - What the services below Synapse need, one step each, as P(baremetal.synapse.service_needs#filter) returns it. A
+        need has C(service) (its name), C(title) (its name in texts), C(host), C(unit), C(action) (V(restart) unless it
+        says otherwise), C(reason), and C(effect), which is what users notice.
+    type: list
+    elements: dict
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """
@@ -37,19 +39,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(waves) for those who carry it out, C(lines) for those who read it, C(effects) for what users notice.
+  description:
+    - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
+      the reasons of the order, a line C(A before B: reason) each.
   type: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import (
-    ServerRestart,
     plan_view,
+    read_needs,
     read_surveys,
 )
 
@@ -58,19 +62,14 @@ def _plan(
     topology_json: str,
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
-    restarts: Mapping[str, Mapping[str, str]] | None = None,
+    needs: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
     lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
     differ = any(lines) if lines else None
-    servers = [
-        ServerRestart(str(server), str(host), str(reason))
-        for server, reasons in (restarts or {}).items()
-        for host, reason in reasons.items()
-        if reason
-    ]
-    return plan_view(topology, make_plan(topology, read_surveys(plain(asked)), asked, differ), servers)
+    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs)))
+    return plan_view(topology, found)
 
 
 class FilterModule:

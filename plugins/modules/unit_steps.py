@@ -11,8 +11,9 @@ short_description: Drain, stop, restart and start units, as a plan says
 version_added: 0.1.0
 description:
   - Carries out what a plan has for a host at one time, with a handful of C(systemctl) calls for any number of units.
-  - First the requests of those that nginx leaves out are waited for, then what must stop stops, then the rest starts
-    together. It ends when all of them say that they are ready and listen to the replication.
+  - First the requests of those that nginx leaves out are waited for, then what must stop stops, then services restart,
+    then the rest starts together. It ends when all of them say that they are ready, and the processes of Synapse listen
+    to the replication.
 options:
   steps:
     description: The steps, see P(baremetal.synapse.plan#filter).
@@ -41,6 +42,12 @@ options:
         description: Steps of a later stage come when those before are done, their processes up.
         type: int
         default: 0
+      service:
+        description:
+          - Whether it is a service below Synapse, such as PostgreSQL. Its own role says whether it starts at boot. The
+            processes of the same stage start when it is up.
+        type: bool
+        default: false
       drain:
         description: Whether nginx sends it nothing any more, so that its requests are waited for.
         type: bool
@@ -130,7 +137,7 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
     """Stop what must stop, then start the rest together."""
 
     def units(*actions: str) -> list[str]:
-        return [step["unit"] for step in steps if step["action"] in actions]
+        return [step["unit"] for step in steps if step["action"] in actions and not step["service"]]
 
     down, up = units("stop", "retire"), units("start", "restart")
     if units("retire"):
@@ -138,9 +145,12 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
     if down:
         systemd.do("stop", *down)
         systemd.do("reset-failed", *down, check=False)
-    if target or up or units("enable", "reload"):
+    services = [step for step in steps if step["service"]]
+    if target or up or services or units("enable", "reload"):
         # Unit files may have changed since systemd read them, in this run or in one that was cut off.
         systemd.do("daemon-reload")
+    for step in services:
+        systemd.do(step["action"], step["unit"])
     enabled = [*([target] if target else []), *units("enable", "start", "restart")]
     if enabled:
         systemd.do("enable", "--quiet", *enabled)
@@ -200,6 +210,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "unit": {"type": "str", "required": True},
                     "reason": {"type": "str", "default": ""},
+                    "service": {"type": "bool", "default": False},
                     "stage": {"type": "int", "default": 0},
                     "drain": {"type": "bool", "default": False},
                 },

@@ -36,27 +36,32 @@ def _reasons(changes: list[str]) -> Iterator[str]:
     writers_change = any(change.startswith(option_key("stream_writers")) for change in changes)
     for change in changes:
         path, _, option = change.partition(": ")
-        name, _, entry = option.partition(".")
-        if change == layout.CURRENT:
-            yield "another release, or another build of it"
-        elif path.startswith(f"{layout.SECRETS_DIR}/"):
-            yield f"secret {path.rpartition('/')[2]} changes"
-        elif option in DUTY_OF_OPTION:
-            yield _of_duty(DUTY_OF_OPTION[option].name)
-        elif name == "stream_writers" and entry:
-            yield _of_stream(entry)
-        elif name == "instance_map" and entry and not writers_change:
-            yield f"the address of {entry} changes, every process keeps it"
-        elif name in ("instance_map", "stream_writers"):
-            continue
-        elif option:
-            yield f"{option} changes in homeserver.yaml"
-        elif path == layout.MAIN_CONFIG or path.startswith(f"{layout.WORKERS_DIR}/"):
-            yield "its own settings change"
-        elif path.startswith(f"{layout.UNIT_DIR}/"):
-            yield "its unit changes"
+        if option:
+            yield from _reason_of_option(option, writers_change=writers_change)
         else:
-            yield f"{path} changes"
+            yield _reason_of_file(path)
+
+
+def _reason_of_option(option: str, *, writers_change: bool) -> Iterator[str]:
+    name, _, entry = option.partition(".")
+    if option in DUTY_OF_OPTION:
+        yield _of_duty(DUTY_OF_OPTION[option].name)
+    elif name == "stream_writers" and entry:
+        yield _of_stream(entry)
+    elif name == "instance_map" and entry and not writers_change:
+        yield f"the address of {entry} changes, every process keeps it"
+    elif name not in ("instance_map", "stream_writers"):
+        yield f"{option} changes in homeserver.yaml"
+
+
+def _reason_of_file(path: str) -> str:
+    if path == layout.CURRENT:
+        return "another release, or another build of it"
+    if path.startswith(f"{layout.SECRETS_DIR}/"):
+        return f"secret {path.rpartition('/')[2]} changes"
+    if path == layout.MAIN_CONFIG or path.startswith(f"{layout.WORKERS_DIR}/"):
+        return "its own settings change"
+    return "its unit changes" if path.startswith(f"{layout.UNIT_DIR}/") else f"{path} changes"
 
 
 def _of_duty(name: str) -> str:

@@ -14,7 +14,7 @@ from ..model.errors import TopologyError
 from ..model.process import MAIN, Process
 from ..model.topology import Topology
 from .dependencies import held_alone
-from .plan import Observed
+from .observed import Observed
 
 CONFIRM = "plan_confirmed"
 """The variable that names the processes about which the operator is sure."""

@@ -250,6 +250,14 @@ def _alternation(words: tuple[str, ...]) -> str:
     return regexes[0] if len(regexes) == 1 else f"(?:{'|'.join(regexes)})"
 
 
+@lru_cache(maxsize=8)
+def requested_duties(topology: Topology) -> frozenset[str]:
+    """Returns the duties that some route of the release is for, whether or not a worker has them."""
+    found = {duty_of(decision.route) for decision in decisions(topology)}
+    found |= {rule.initial for decision in decisions(topology) if (rule := rule_of(decision.route)) is not None}
+    return frozenset(duty for duty in found if duty is not None)
+
+
 def stand_in(topology: Topology, duty: str) -> str | None:
     """Returns the upstream that serves a duty's requests while all of its workers are away; None if nobody can.
 

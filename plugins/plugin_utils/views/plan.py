@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ..lifecycle.plan import Observed, Plan, Step, Wave
+from ..lifecycle.observed import Observed, ServiceNeed
+from ..lifecycle.steps import Plan, Step, Wave
 from ..model.topology import Topology
 
 _PROXY = {
     "hold": "nginx sends nothing to {held}",
     "apply": "nginx gets its new configuration",
 }
-_SERVERS = {
-    "PostgreSQL": "While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
-    "Redis": "While Redis restarts, news between processes wait for some seconds.",
-}
+# Within a wave: nginx has left them out, then processes stop, then all others are up again.
+_ACTIONS = ("drain", "retire", "stop", "reload", "enable", "restart", "start")
 
 
 def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Observed]:
@@ -40,35 +38,23 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
     ]
 
 
-@dataclass(frozen=True)
-class ServerRestart:
-    """A restart of a server below Synapse, which its own role does before the plan is carried out.
-
-    Attributes:
-        server: ``PostgreSQL`` or ``Redis``.
-        host: where.
-        reason: why.
-    """
-
-    server: str
-    host: str
-    reason: str
+def read_needs(needs: Iterable[Mapping[str, Any]]) -> list[ServiceNeed]:
+    """Reads what the roles of services ask for, one mapping with the attributes of ``ServiceNeed`` each."""
+    return [ServiceNeed(**{str(key): str(value) for key, value in need.items()}) for need in needs]
 
 
-def plan_view(topology: Topology, plan: Plan, restarts: Sequence[ServerRestart] = ()) -> dict[str, Any]:
-    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines`` and ``effects``.
+def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
+    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines``, ``effects``, and ``why``: of the order.
 
     Args:
         topology: what is wanted.
-        plan: what is done to the processes of Synapse.
-        restarts: what happens before, to the servers that they need.
+        plan: what is done to the processes of Synapse, and to the services that they need.
     """
-    texts = [f"restart {restart.server} on {restart.host}: {restart.reason}" for restart in restarts]
-    texts += _texts(topology, plan)
     return {
         "waves": list(_carried_out(plan.waves)),
-        "lines": [f"{number}. {text}" for number, text in enumerate(texts, 1)],
-        "effects": [*dict.fromkeys(_SERVERS[restart.server] for restart in restarts), *plan.effects],
+        "lines": [f"{number}. {text}" for number, text in enumerate(_texts(topology, plan), 1)],
+        "effects": list(plan.effects),
+        "why": list(plan.order),
     }
 
 
@@ -101,6 +87,7 @@ def _step(step: Step) -> dict[str, Any]:
         "unit": step.unit,
         "reason": step.reason,
         "drain": step.drain,
+        "service": bool(step.title),
         "stage": 0,
     }
 
@@ -119,14 +106,16 @@ def _proxy_lines(wave: Wave) -> Iterator[str]:
 
 
 def _step_lines(topology: Topology, steps: Sequence[Step]) -> Iterator[str]:
-    for action in ("drain", "retire", "stop", "reload", "enable", "restart", "start"):
-        reasons = dict.fromkeys(step.reason for step in steps if step.action == action)
-        for reason in reasons:
-            names = [step.name for step in steps if (step.action, step.reason) == (action, reason)]
-            hosts = list(dict.fromkeys(step.host for step in steps if (step.action, step.reason) == (action, reason)))
-            yield f"{action} {_who(topology, names)} on {', '.join(hosts)}: {reason}"
+    for action in _ACTIONS:
+        groups: dict[tuple[str, str], list[Step]] = {}
+        for step in steps:
+            if step.action == action:
+                groups.setdefault((step.title, step.reason), []).append(step)
+        for (title, reason), group in groups.items():
+            hosts = dict.fromkeys(step.host for step in group)
+            yield f"{action} {title or _names(topology, group)} on {', '.join(hosts)}: {reason}"
 
 
-def _who(topology: Topology, names: Iterable[str]) -> str:
-    listed = list(names)
-    return "all" if len(listed) > 1 and set(listed) == {p.name for p in topology.processes} else ", ".join(listed)
+def _names(topology: Topology, steps: Sequence[Step]) -> str:
+    names = [step.name for step in steps]
+    return "all" if len(names) > 1 and set(names) == {p.name for p in topology.processes} else ", ".join(names)

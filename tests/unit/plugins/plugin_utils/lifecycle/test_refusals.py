@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import Observed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes, fleet_record
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
