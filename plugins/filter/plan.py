@@ -7,15 +7,10 @@ DOCUMENTATION = r"""
 name: plan
 short_description: What a run does to the processes, in which order, and why
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Compares what the topology wants with what runs. Whom a change concerns, and in which order things must happen,
     follows from what Synapse itself allows.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   surveys:
     description: For each host the result of M(baremetal.synapse.unit_survey); hosts without one are left alone.
     type: dict
@@ -30,6 +25,8 @@ options:
       - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles restart before, with the reason by host. An
         empty reason is none, and no restart.
     type: dict
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""
