@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help setup setup-light demo demo-down test test-unit test-proxy lint molecule requirements clean lock routes \
-  routes-check compare-rendered conformance benchmark-routing benchmark-runs benchmark-capacity
+  routes-check compare-rendered conformance benchmark-routing benchmark-runs benchmark-capacity test-ansible release
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -23,10 +23,13 @@ demo: setup ## Boot a disposable host, deploy a homeserver with workers on it, a
 demo-down: ## End the demo
 	@python3 -m tools.demo down
 
-test: lint test-unit routes-check test-proxy molecule ## Run everything
+test: lint test-unit test-ansible release routes-check test-proxy molecule ## Run everything
 
 test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 	@pytest $(PYTEST_ARGS)
+
+test-ansible: setup ## Run unit tests, ansible-lint and rendering with the oldest and the newest ansible-core
+	@python -m tools.test_ansible
 
 test-proxy: setup ## Test the rendered files with a real nginx and with Synapse itself (PYTEST_ARGS= are passed on)
 	@tools/test-proxy $(PYTEST_ARGS)
@@ -37,12 +40,15 @@ lint: setup-light ## Run all linters
 molecule: setup ## Run SCENARIO=… (SUITE=trixie|bookworm, STEP=test, KEEP=1), or the whole matrix
 	@python -m tools.scenarios $(SCENARIO) $(if $(SUITE),--suite $(SUITE)) $(if $(STEP),--step $(STEP)) $(if $(KEEP),--keep)
 
+release: setup-light ## Build the tarball and the changelog of the version in galaxy.yml into dist/, and check them
+	@python -m tools.release
+
 requirements: setup-light ## Compile the pinned requirements anew, with the newest versions
 	@tools/compile-requirements
 
 clean: ## End all disposable hosts of this checkout and remove everything that was generated
 	@if [ "$$(id -u)" = 0 ] && command -v nft >/dev/null; then python3 -m tools.hosts down --all; fi
-	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.tar.gz
+	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache dist *.tar.gz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 routes: setup-light ## Read what a Synapse release serves, and tell what is new: make routes RELEASE=1.163.2

@@ -7,15 +7,11 @@ DOCUMENTATION = r"""
 name: connection_budget
 short_description: Database connections of the fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - How many connections each process may hold, and any other service that asks PostgreSQL, their sum, and the
     C(max_connections) that PostgreSQL needs for it.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

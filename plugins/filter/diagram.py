@@ -7,16 +7,12 @@ DOCUMENTATION = r"""
 name: diagram
 short_description: A picture of the fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - An SVG of hosts, pools with their duties and streams, where requests go, PostgreSQL and Redis. It needs nothing from
     elsewhere, and follows the light or dark mode of whoever looks at it.
   - Of more than 12 hosts, those that have the same are drawn as one.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

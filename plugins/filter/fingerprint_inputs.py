@@ -7,19 +7,12 @@ DOCUMENTATION = r"""
 name: fingerprint_inputs
 short_description: What each process of a host depends on
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - For each process of a host, its files, links and options of the shared configuration, and which of these it reads
     anew on SIGHUP. The units note their hashes at each start, so that a change restarts those that it concerns.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,20 +7,13 @@ DOCUMENTATION = r"""
 name: firewall_rules
 short_description: Who may reach the private listeners of a host
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks
     that need it.
   - Empty where no other host can reach a listener; with the transport V(unix) that is so.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

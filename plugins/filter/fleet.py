@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: fleet
 short_description: What roles need to know of the whole fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Server name, release, transport, and how PostgreSQL and Redis are reached.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

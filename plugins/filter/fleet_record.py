@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: fleet_record
 short_description: Which host has which processes
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - What is noted on the main host when a run is complete, so that a later run can tell which hosts left the inventory.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

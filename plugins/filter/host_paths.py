@@ -7,24 +7,18 @@ DOCUMENTATION = r"""
 name: host_paths
 short_description: The paths on a host that its checks ask for
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Returns the paths of which the checks of the services of a host want to know whether they exist, such as
     certificates that the inventory names. M(baremetal.synapse.host_survey) looks for them.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   variables:
     description:
       - The variables of the host that P(baremetal.synapse.host_variables#filter) names, as far as they are set.
     type: dict
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

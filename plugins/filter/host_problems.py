@@ -7,23 +7,16 @@ DOCUMENTATION = r"""
 name: host_problems
 short_description: Why hosts cannot be deployed to
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Compares the platform and the memory of hosts with what the fleet needs, and does the checks of the services that
     run on each of them.
   - One call can serve all hosts.
-  - P(baremetal.synapse.host_problem#filter) checks the PostgreSQL of a host.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   hostvars:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
       - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
-      - Those that the checks read count, as far as they are set; P(baremetal.synapse.fleet#filter) names them as
-        C(host_variables).
+      - Those that P(baremetal.synapse.host_variables#filter) names count, as far as they are set.
     type: dict
     required: true
   hosts:
@@ -35,6 +28,8 @@ options:
     description: Whether to compare what is promised of a host's memory with what it has.
     type: bool
     default: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: instance_map
 short_description: Synapse's instance_map
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - C(main) and every worker that writes a stream, with the socket or the address of its replication listener.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: layout
 short_description: Paths, users and unit names on a Synapse host
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Every path that roles and templates use, so that none of them spells one out.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

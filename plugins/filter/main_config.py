@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: main_config
 short_description: The main process' own configuration file
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The whole content of main.yaml, which the main process reads after homeserver.yaml.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

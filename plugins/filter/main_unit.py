@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: main_unit
 short_description: The main process as a systemd unit
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Unit, limits and environment of the main process.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

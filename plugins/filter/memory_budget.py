@@ -7,19 +7,10 @@ DOCUMENTATION = r"""
 name: memory_budget
 short_description: How much memory of a host is promised away
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - What all that runs on a host may take of its memory, as far as it has a limit, against the host's memory. The
     processes have their C(memory_max), PostgreSQL has its C(shared_buffers), Redis its C(maxmemory).
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   memory_mib:
     description: The memory of the host in MiB.
     type: int
@@ -29,6 +20,9 @@ options:
       - The variables of the host. C(postgres_memory_mib), C(postgres_settings) and C(redis_maxmemory_mib) count, as far
         as they are set.
     type: dict
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: metrics_targets
 short_description: Prometheus targets of the fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The content of a file for Prometheus' C(file_sd_configs), labelled as Synapse's Grafana dashboard expects.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,15 +7,10 @@ DOCUMENTATION = r"""
 name: plan
 short_description: What a run does to processes and services, in which order, and why
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Compares what the topology wants with what runs. Which processes a change concerns, and in which order they restart,
     follows from what Synapse itself allows.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   surveys:
     description: For each host the result of M(baremetal.synapse.unit_survey); hosts without one are left alone.
     type: dict
@@ -37,6 +32,8 @@ options:
         says otherwise), C(reason), and C(effect), which is what users notice.
     type: list
     elements: dict
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,16 +7,11 @@ DOCUMENTATION = r"""
 name: plan_problem
 short_description: What a change of the inventory must not do unasked
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Tells that a host which holds something alone has left the inventory, or that a running writer would get another
     name.
   - Empty if all is well; else it tells the variable, its value, the reason and the fix.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   surveys:
     description:
       - For each host the result of M(baremetal.synapse.unit_survey). The one of the main host has what the last
@@ -27,6 +22,8 @@ options:
     description: Names of processes that may be lost or renamed.
     type: list
     elements: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,32 +7,23 @@ DOCUMENTATION = r"""
 name: platform
 short_description: What depends on the distribution of a host
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Reads the table of platforms, which has the names of packages, the versions and the paths of each distribution
     that is supported.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   found:
     description: What M(baremetal.synapse.host_survey) tells of the host.
     type: dict
     required: true
-  postgres:
-    description: The major version of PostgreSQL, if it is not the distribution's.
-    type: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""
-- name: Show the packages that serve PostgreSQL
+- name: Show the packages of nginx
   ansible.builtin.debug:
-    msg: "{{ (topology_json | baremetal.synapse.platform(inventory_hostname, topology_host)).packages.postgres }}"
+    msg: "{{ (topology_json | baremetal.synapse.platform(inventory_hostname, topology_host)).packages.nginx }}"
 """
 
 RETURN = r"""
@@ -40,9 +31,7 @@ _value:
   description:
     - C(name) of the platform, C(packages) by the name of the service, and C(self_signed_packages), which make a
       self-signed certificate.
-    - C(postgres) with C(version), C(distribution_version), C(config_dir), C(program) and C(unit); C(redis) with
-      C(available), C(unit), C(user), C(config_dir), C(program) and C(client); C(nginx) with C(http2_directive).
-    - C(jemalloc_library), and C(certificate) with C(path) and C(key), which each host has.
+    - C(nginx_http2_directive), whether nginx takes HTTP/2 as a directive of its own, and C(jemalloc_library).
   type: dict
 """
 
@@ -53,8 +42,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import r
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.platform import platform
 
 
-def _platform(topology_json: str, host: str, found: Mapping[str, Any], postgres: Any = None) -> dict[str, Any]:
-    return platform(read_topology(topology_json), str(host), found, str(postgres) if postgres else None)
+def _platform(topology_json: str, host: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    return platform(read_topology(topology_json), str(host), found)
 
 
 class FilterModule:

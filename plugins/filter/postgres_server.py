@@ -7,18 +7,9 @@ DOCUMENTATION = r"""
 name: postgres_server
 short_description: The server of PostgreSQL on a host
 version_added: "0.2.0"
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Returns what the role P(baremetal.synapse.postgres#role) deploys, as data.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   found:
     description: What M(baremetal.synapse.host_survey) returned for the host.
     type: dict
@@ -32,6 +23,9 @@ options:
     type: str
     choices: [deploy, check, render]
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -5,19 +5,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: postgres_settings
-version_added: "0.1.0"
-author: The baremetal.synapse developers (@baremetal-synapse)
 short_description: Settings of PostgreSQL for this topology on this machine
+version_added: 0.1.0
 description:
   - Gives the settings that belong into C(postgresql.conf), tuned to the memory and the processors of the database host.
   - C(max_connections) is what the connection budget of the topology comes to.
     See also P(baremetal.synapse.connection_budget#filter).
   - With the transport C(unix), PostgreSQL listens on no address at all.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   memory_mib:
     description: Memory of the database host in MiB.
     type: int
@@ -39,6 +34,8 @@ options:
   certificate_key:
     description: Path of the certificate's key.
     type: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

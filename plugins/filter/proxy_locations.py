@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: proxy_locations
 short_description: nginx locations of the fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Locations in order, each proxied, open to admins alone, or refused.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

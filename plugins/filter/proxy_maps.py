@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: proxy_maps
 short_description: nginx maps that choose an upstream
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Maps from the method and the raw path to an upstream, and the keys by which upstreams balance.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: proxy_server
 short_description: What nginx's server blocks need
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Names, the size of uploads, and the two answers below /.well-known/matrix/.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: proxy_upstreams
 short_description: nginx upstreams of the fleet
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The main process, and one upstream for each duty that workers serve.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

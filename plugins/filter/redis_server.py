@@ -7,18 +7,9 @@ DOCUMENTATION = r"""
 name: redis_server
 short_description: The server of Redis on a host
 version_added: "0.2.0"
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Returns what the role P(baremetal.synapse.redis#role) deploys, as data.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   found:
     description: What M(baremetal.synapse.host_survey) returned for the host.
     type: dict
@@ -37,6 +28,9 @@ options:
       - The password, as a text or as the result of M(ansible.builtin.slurp). Empty where clients need none.
     type: raw
     default: ""
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,19 +7,16 @@ DOCUMENTATION = r"""
 name: release_dir
 short_description: Where a release of Synapse is installed
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The directory of the fleet's release on a host. Its name tells the release, and has a hash of the release's lock
     and of the minor version of the host's Python.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   python:
     description: The version of the host's Python.
     type: str
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,18 +7,15 @@ DOCUMENTATION = r"""
 name: secret_files
 short_description: The secrets of a fleet as files
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Which secrets there are, where each file is, how it is made and its mode; never their values.
   - The host of the main process makes all of them. The other hosts of Synapse get copies of those that they need.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   host:
     description: The inventory name of a host, for what it needs; those of the whole fleet if it is left out.
     type: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,15 +7,10 @@ DOCUMENTATION = r"""
 name: service_needs
 short_description: What the plan has to do to services beside Synapse's processes
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Collects what the roles of services ask the plan for. A role notes it in the fact C(NAME_step), where C(NAME) is the
     name of the service, such as C(postgres_step).
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
   hostvars:
     description:
       - The variables of hosts, by inventory name. The fact C(NAME_step) of a host is a dictionary with C(unit),
@@ -27,6 +22,8 @@ options:
     type: list
     elements: str
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

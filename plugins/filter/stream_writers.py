@@ -7,14 +7,10 @@ DOCUMENTATION = r"""
 name: stream_writers
 short_description: Synapse's stream_writers
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The writers of each stream that is not left to the main process, sorted the same way everywhere.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,15 +7,11 @@ DOCUMENTATION = r"""
 name: topology_problem
 short_description: What is wrong with an inventory
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
   - It tells the variable, its value, the reason and the fix.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
 """
 
 EXAMPLES = r"""

@@ -7,18 +7,9 @@ DOCUMENTATION = r"""
 name: visits
 short_description: The roles that a verb visits on a host
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Reads the table of services. A playbook asks the roles that this filter returns for the task file of the verb.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   verb:
     description:
       - What the roles are to do. V(remove) visits the services that the host does not run, every other verb those that
@@ -39,6 +30,9 @@ options:
     description: The tags that the run leaves out, Ansible's C(ansible_skip_tags).
     type: list
     elements: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,21 +7,14 @@ DOCUMENTATION = r"""
 name: watchdog
 short_description: What the watchdog of a host has to know
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - The channel on which the processes of the server listen, how Redis is reached, and unit and metrics of each process
     of one host.
   - Empty where it has nothing to watch, because the host has no process, or because the fleet has no Redis, without
     which processes have nothing to hear.
-options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,22 +7,16 @@ DOCUMENTATION = r"""
 name: worker_files
 short_description: What the files of workers hold
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - For each worker of a host and group, the options that it reads after homeserver.yaml, and the drop-in of its unit.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   kind:
     description: One of V(generic_workers), V(media_workers), V(background_workers).
     type: str
     required: true
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

@@ -7,21 +7,15 @@ DOCUMENTATION = r"""
 name: worker_units
 short_description: The workers of a host as systemd instances
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Name, unit, duties, limits and environment of each worker on one host.
 options:
-  _input:
-    description: The fact C(topology_json), which the role P(baremetal.synapse.topology#role) sets.
-    type: str
-    required: true
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
   kind:
     description: One of V(generic_workers), V(media_workers), V(background_workers); all of them if not given.
     type: str
+extends_documentation_fragment:
+  - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
 """
 
 EXAMPLES = r"""

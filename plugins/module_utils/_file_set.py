@@ -174,8 +174,7 @@ class _Planner:
             self.problems.append(f"{path} is a {_kind(found)}, a regular file is wanted: remove it or move it away")
             return
         before = None if found is None else Path(path).read_bytes()
-        if before == content:
-            assert found is not None
+        if found is not None and before == content:
             self._fix_attributes(path, wanted, found)
             return
         if found is None and not self._parent_exists(path):
@@ -321,7 +320,8 @@ class _Attributes:
         return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (self.uid, self.gid, int(self.mode, 8))
 
     def apply(self, path: str) -> None:
-        assert self.uid is not None and self.gid is not None
+        if self.uid is None or self.gid is None:
+            raise AssertionError("only check mode plans without owner and group, and it applies nothing")
         # chown first: it clears the set-id bits
         os.chown(path, self.uid, self.gid)
         os.chmod(path, int(self.mode, 8))

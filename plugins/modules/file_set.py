@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ship all files of one concern in one call."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: file_set
 short_description: Ship all files of one concern in one call
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Creates directories, writes files, sets links and removes files that are no longer wanted, all in one call to the
     host. The cost of a task therefore hardly depends on the number of files.
@@ -145,15 +145,11 @@ options:
         default: []
 attributes:
   check_mode:
-    description: Changes nothing and tells what would change. Owners and groups need not exist yet.
-    support: full
+    details: Owners and groups need not exist yet.
   diff_mode:
-    description: One diff for each file. Contents of sensitive files and of removed files are never shown.
-    support: full
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: One diff for each file. Contents of sensitive files and of removed files are never shown.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes
 """
 
 EXAMPLES = r"""

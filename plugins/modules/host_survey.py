@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tell what the roles need to know of a host, in one call."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: host_survey
 short_description: Tell what the roles need to know of a host
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Looks at the operating system, the machine, the packages, the account of Synapse and the clusters of PostgreSQL, and
     changes nothing.
@@ -25,16 +25,10 @@ options:
     elements: path
     default: []
 attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
   platform:
-    description: The platforms that it is made for. On another Linux it finds no packages and no clusters.
-    support: full
-    platforms: debian
+    details: On another Linux it finds no packages and no clusters.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes.read_only
 """
 
 EXAMPLES = r"""

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Begin and end a run that renders the files of hosts; the work is done by the action plugin."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: render_tree
 short_description: Begin and end a run that renders the files of hosts
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Internal to C(playbooks/render.yml). Works on the controller alone, once for all hosts.
   - Between the two steps, the tasks of M(baremetal.synapse.file_set) write below
@@ -43,16 +43,10 @@ options:
     description: What C(fleet.svg) in the directory is to hold; V(close) writes it.
     type: str
 attributes:
-  check_mode:
-    description: Changes nothing and tells what would change.
-    support: full
   diff_mode:
-    description: Tells what is removed.
-    support: full
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: Tells what is removed.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes
 """
 
 EXAMPLES = r"""

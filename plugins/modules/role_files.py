@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Write the files of several roles in one call; the work is done by the action plugin."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: role_files
 short_description: Write the files of several roles in one call
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Each role of a service says in its variable C(__ROLE_file_set) which files it has, as arguments of the module
     M(baremetal.synapse.file_set). This action evaluates that variable and the templates of each role as a task of
@@ -22,16 +22,10 @@ options:
     elements: str
     required: true
 attributes:
-  check_mode:
-    description: Changes nothing and tells what would change.
-    support: full
   diff_mode:
-    description: One diff for each file. Contents of sensitive files and of removed files are never shown.
-    support: full
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: One diff for each file. Contents of sensitive files and of removed files are never shown.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes
 """
 
 EXAMPLES = r"""

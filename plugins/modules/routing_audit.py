@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Judge the nginx configuration of a host by what the processes behind it serve."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: routing_audit
 short_description: Judge nginx's configuration by what the Synapse processes behind it serve
 version_added: 0.2.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Starts a second nginx in a temporary directory, on a port of the loopback interface, with the configuration files of
     this host; only addresses are replaced, so that requests end in this module and never at a real process.
@@ -42,13 +42,8 @@ options:
     description: The server name that the requests carry.
     type: str
     required: true
-attributes:
-  check_mode:
-    description: It never changes anything.
-    support: full
-  diff_mode:
-    description: It never changes anything.
-    support: none
+extends_documentation_fragment:
+  - baremetal.synapse.attributes.read_only
 """
 
 EXAMPLES = r"""

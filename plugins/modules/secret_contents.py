@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Read the secrets of a host, to copy them to another."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: secret_contents
 short_description: Read the secrets of a host, to copy them to another
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Returns what the secrets of a host are, all of them in one call. M(baremetal.synapse.secret_files) writes them on
     another host.
@@ -21,15 +21,9 @@ options:
     required: true
 attributes:
   check_mode:
-    description: It changes nothing. In check mode, files that are not there yet are left out.
-    support: full
-  diff_mode:
-    description: There is nothing to tell.
-    support: none
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: Files that are not there yet are left out.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes.read_only
 """
 
 EXAMPLES = r"""

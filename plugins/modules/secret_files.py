@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Generate secrets on the host, once, as files."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: secret_files
 short_description: Generate secrets on the host, once, as files
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Makes each secret that is not there yet, on the host itself. It never leaves the host and is never printed.
   - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
@@ -57,15 +57,11 @@ options:
     default: root
 attributes:
   check_mode:
-    description: Changes nothing and tells what would change. Owner, group and directory need not exist yet.
-    support: full
+    details: Owner, group and directory need not exist yet.
   diff_mode:
-    description: Tells which secrets are made, never what they are.
-    support: full
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: Tells which secrets are made, never what they are.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes
 """
 
 EXAMPLES = r"""

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Carry out the steps of a plan on the units of a host."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: unit_steps
 short_description: Drain, stop, restart and start units, as a plan says
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Carries out what a plan has for a host at one time, with a handful of C(systemctl) calls for any number of units.
   - First the requests of those that nginx leaves out are waited for, then what must stop stops, then services restart,
@@ -74,16 +74,10 @@ options:
     description: A target to enable and to reach, without starting the units that it wants.
     type: str
 attributes:
-  check_mode:
-    description: Changes nothing and tells what would be done.
-    support: full
   diff_mode:
-    description: One line for each step, with its reason.
-    support: full
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+    details: One line for each step, with its reason.
+extends_documentation_fragment:
+  - baremetal.synapse.attributes
 """
 
 EXAMPLES = r"""

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tell which Synapse processes a host runs, and what of what they started with has changed."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ DOCUMENTATION = r"""
 module: unit_survey
 short_description: Tell what runs, and what has changed since it was started
 version_added: 0.1.0
-author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Looks at all Synapse units of a host with a handful of C(systemctl) calls, and changes nothing.
   - At each start a unit notes the hashes of what its process depends on. What differs from them now has changed since,
@@ -45,17 +45,8 @@ options:
         Nothing is waited for in check mode.
     type: bool
     default: true
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: There is no difference to show.
-    support: none
-  platform:
-    description: The platforms that it is made for.
-    support: full
-    platforms: debian
+extends_documentation_fragment:
+  - baremetal.synapse.attributes.read_only
 """
 
 EXAMPLES = r"""

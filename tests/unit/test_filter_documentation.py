@@ -5,6 +5,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +19,8 @@ import yaml
 
 from tests.unit.filters import filter_names, load_filter
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.parametrize("name", filter_names())
 
 
@@ -20,8 +28,27 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"ansible_collections.baremetal.synapse.plugins.filter.{name}")
 
 
-def documentation(name: str, part: str = "DOCUMENTATION") -> Any:
-    return yaml.safe_load(getattr(module(name), part))
+def part(name: str, variable: str) -> Any:
+    return yaml.safe_load(getattr(module(name), variable))
+
+
+@cache
+def all_documentation() -> dict[str, Any]:
+    """Returns what ansible-doc shows of all filters, with the shared fragments."""
+    names = [f"baremetal.synapse.{name}" for name in filter_names()]
+    shown = subprocess.run(
+        [Path(sys.executable).parent / "ansible-doc", "--json", "--type=filter", *names],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(shown.stdout)
+    return found
+
+
+def documentation(name: str) -> Any:
+    return all_documentation()[f"baremetal.synapse.{name}"]["doc"]
 
 
 def test_the_file_has_one_filter_of_its_own_name(name: str) -> None:
@@ -42,7 +69,7 @@ def test_its_options_are_the_arguments_of_its_function(name: str) -> None:
     # layout and secret_files ignore the topology that they are given, but take it all the same.
     assert own is not None, first.name
     assert own["required"] is True
-    assert list(options) == [argument.name for argument in others]
+    assert set(options) == {argument.name for argument in others}
     for argument in others:
         option = options[argument.name]
         needed = argument.default is inspect.Parameter.empty
@@ -53,13 +80,13 @@ def test_its_options_are_the_arguments_of_its_function(name: str) -> None:
 
 
 def test_its_example_is_a_list_of_tasks_that_call_it(name: str) -> None:
-    examples = documentation(name, "EXAMPLES")
+    examples = part(name, "EXAMPLES")
     assert isinstance(examples, list)
     assert all("name" in task for task in examples)
     assert f"baremetal.synapse.{name}" in module(name).EXAMPLES
 
 
 def test_its_result_is_described(name: str) -> None:
-    value = documentation(name, "RETURN")["_value"]
+    value = part(name, "RETURN")["_value"]
     assert value["description"]
     assert value["type"]

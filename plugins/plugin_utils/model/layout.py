@@ -36,12 +36,15 @@ POOL_DROP_IN = "{unit}.d/pool.conf"
 
 WATCHDOG_UNIT = "synapse-watchdog.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
+NGINX_ETC = "/etc/nginx"
 # Drafts: nginx-config tests them in a copy of /etc/nginx, and only then puts them into their places.
-NGINX_DRAFT_DIR = "/etc/nginx/matrix-synapse"
-NGINX_MAIN_CONF = "/etc/nginx/modules-enabled/99-matrix-synapse.conf"
-NGINX_HTTP_CONF = "/etc/nginx/conf.d/matrix-synapse.conf"
-NGINX_SITE = "/etc/nginx/sites-available/matrix-synapse"
+NGINX_DRAFT_DIR = f"{NGINX_ETC}/matrix-synapse"
 NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
+# Their places: Debian's nginx.conf includes the first at its top level, the second in its http block.
+NGINX_MAIN_CONF = f"{NGINX_ETC}/modules-enabled/99-matrix-synapse.conf"
+NGINX_HTTP_CONF = f"{NGINX_ETC}/conf.d/matrix-synapse.conf"
+NGINX_SITE = f"{NGINX_ETC}/sites-available/matrix-synapse"
+NGINX_SITE_LINK = {"path": f"{NGINX_ETC}/sites-enabled/matrix-synapse", "target": "../sites-available/matrix-synapse"}
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
@@ -178,11 +181,13 @@ def layout() -> dict[str, Any]:
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
         "fleet_record": FLEET_RECORD,
+        "nginx_etc": NGINX_ETC,
         "nginx_draft_dir": NGINX_DRAFT_DIR,
+        "nginx_program": NGINX_PROGRAM,
         "nginx_main_conf": NGINX_MAIN_CONF,
         "nginx_http_conf": NGINX_HTTP_CONF,
         "nginx_site": NGINX_SITE,
-        "nginx_program": NGINX_PROGRAM,
+        "nginx_links": [NGINX_SITE_LINK],
         "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
         "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
         "watchdog_unit": WATCHDOG_UNIT,

@@ -95,6 +95,11 @@ class Platform:
         """What people call it."""
         return f"{self.distribution} {self.major_version}"
 
+    def packages_of(self, service: str, postgres: str | None = None) -> tuple[str, ...]:
+        """Returns the packages that the role of a service installs, for a version of PostgreSQL or the platform's."""
+        version = postgres or str(self.postgres)
+        return tuple(package.format(postgres=version) for package in self.packages[service])
+
 
 _DEBIAN: dict[str, Any] = {
     "distribution": "Debian",

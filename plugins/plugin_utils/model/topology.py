@@ -23,7 +23,6 @@ from .checks import (
 from .duties import DUTIES, MEDIA, WORKER_GROUPS
 from .errors import TopologyError, did_you_mean
 from .inventory import (
-    HOST_LABEL,
     INPUTS,
     fleet_input,
     host_input,
@@ -32,6 +31,7 @@ from .inventory import (
 from .pools import Place, read_pool, read_settings
 from .ports import check_ports
 from .process import MAIN, Process
+from .process_checks import check_label, check_media_store, check_process_names, check_singles
 from .releases import Release, parse_release
 from .service import Service
 from .services import MAIN_GROUP, SERVICES, groups_of
@@ -163,10 +163,10 @@ def build_topology(inputs: Mapping[str, Any], services: Sequence[Service] = SERV
     workers = _workers(hosts, groups, addresses, options["synapse_preset"], release)
     if workers:
         check_needed_by_workers(groups, services)
-    _check_singles(workers)
-    _check_names([main, *workers])
+    check_singles(workers)
+    check_process_names([main, *workers])
     check_ports([main, *workers], groups, options, services)
-    _check_media_store(workers, options["synapse_media_store_shared"])
+    check_media_store(workers, options["synapse_media_store_shared"])
 
     ordered = tuple(_with_media_singles(workers, release))
     by_duty = {duty: tuple(worker for worker in ordered if duty in worker.duties) for duty in DUTIES}
@@ -221,7 +221,7 @@ def _workers(
     for group in WORKER_GROUPS:
         for host in groups[group]:
             label = host_input(hosts, host, "synapse_host_label") or host
-            _check_label(label, host)
+            check_label(label, host)
             place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
             for pool, value in pools_of(hosts, host, group, preset, release).items():
                 workers += read_pool(place, pool, value)
@@ -250,67 +250,6 @@ def _address(hosts: Mapping[str, Any], host: str) -> str:
             host,
         )
     return address or LOOPBACK
-
-
-def _check_label(label: str, host: str) -> None:
-    if not HOST_LABEL.fullmatch(label):
-        raise TopologyError(
-            "synapse_host_label",
-            label,
-            "it becomes part of worker names and of the URLs between processes",
-            "Set it, in host_vars, to a short name of letters, digits, '-', '_' and '.'.",
-            host,
-        )
-
-
-def _check_singles(workers: Iterable[Process]) -> None:
-    holders: dict[str, Process] = {}
-    for worker in workers:
-        for name in worker.duties:
-            if not DUTIES[name].single:
-                continue
-            first = holders.setdefault(name, worker)
-            if first is worker:
-                continue
-            what = f"stream {name} has one writer" if DUTIES[name].stream else f"duty {name} is for one worker"
-            if first.host != worker.host:
-                setting, fix = "duties", "write the pool into the host_vars of one host"
-            elif first.pool != worker.pool:
-                setting, fix = "duties", "take it out of the duties of the other pool"
-            else:
-                setting, fix = "count", "count: 1, or a pool of its own"
-            raise TopologyError(
-                f"{worker.group}.{worker.pool}.{setting}",
-                f"{first.name} and {worker.name}",
-                f"the {what} in the whole fleet",
-                f"Leave {name} to one of them: {fix}.",
-                worker.host,
-            )
-
-
-def _check_names(processes: Iterable[Process]) -> None:
-    names: dict[str, Process] = {}
-    for process in processes:
-        first = names.setdefault(process.name, process)
-        if first is not process:
-            raise TopologyError(
-                f"{process.group}.{process.pool}",
-                process.name,
-                f"{first.group} on {first.host} has a worker of the same name, and names and sockets must differ",
-                "Rename one of the pools, or set synapse_host_label.",
-                process.host,
-            )
-
-
-def _check_media_store(workers: Iterable[Process], shared: bool) -> None:
-    hosts = sorted({worker.host for worker in workers if worker.group == MEDIA})
-    if len(hosts) > 1 and not shared:
-        raise TopologyError(
-            MEDIA,
-            ", ".join(hosts),
-            "media workers on several hosts need one media store that all of them mount",
-            "Leave one host in the group, or mount one store and set synapse_media_store_shared: true.",
-        )
 
 
 def _with_media_singles(workers: Sequence[Process], release: Release) -> Sequence[Process]:

@@ -9,8 +9,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import layout
+from ..model.platform import platform_of
+from ..model.service import POSTGRES
 from ..views.connections import connection_budget
-from .postgres_inputs import CLUSTER, Clusters, read_clusters, wanted_settings
+from .postgres_inputs import Clusters, read_clusters, wanted_settings
 from .postgres_queries import forecast_query, state_queries
 
 Mode = Literal["deploy", "check", "render"]
@@ -18,18 +20,6 @@ Mode = Literal["deploy", "check", "render"]
 
 _DROP_IN_DIR = f"{layout.UNIT_DIR}/postgresql@.service.d"
 _DROP_IN = "matrix-synapse.conf"
-
-_PACKAGES = (
-    # for Ansible's modules
-    "python3-psycopg2",
-    # its log files have to be rotated
-    "logrotate",
-    # for becoming the user postgres from another user than root
-    "acl",
-    "sudo",
-    # the certificate of a server that has none of its own
-    "ssl-cert",
-)
 
 if TYPE_CHECKING:
     from ..model.topology import Topology
@@ -115,12 +105,13 @@ def postgres_server(
     """
     clusters = read_clusters(found, variables)
     version = clusters.wanted
-    config_dir = f"/etc/postgresql/{version}/{CLUSTER}"
+    platform = platform_of(host, found)
+    config_dir = platform.postgres_config_dir.format(postgres=version)
     config_file, hba_file = f"{config_dir}/conf.d/matrix-synapse.conf", f"{config_dir}/pg_hba.conf"
-    program = f"/usr/lib/postgresql/{version}/bin/postgres"
+    program = platform.postgres_program.format(postgres=version)
     settings = wanted_settings(topology, found, variables)
     hba_lines = _hba_lines(topology)
-    packages = (f"postgresql-{version}", *_PACKAGES)
+    packages = platform.packages_of(POSTGRES, version)
     port_wanted = int(topology.options["postgres_port"])
     # A run that only looks installs and starts nothing.
     current = mode != "render" and clusters.current is not None
@@ -130,7 +121,7 @@ def postgres_server(
         host=host,
         version=version,
         packages=packages if set(packages) - set(found.get("packages", ())) else (),
-        unit=f"postgresql@{version}-{CLUSTER}.service",
+        unit=platform.postgres_unit.format(postgres=version),
         config_dir=config_dir,
         config_file=config_file,
         hba_file=hba_file,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import layout
 from ..model.errors import TopologyError
-from ..model.platform import REDIS_PACKAGES, platform_of
+from ..model.platform import REDIS_PACKAGES, RedisPackage, platform_of
 from ..model.service import REDIS
 from .problems import refusals
 
@@ -47,7 +47,7 @@ systemctl is-active --quiet {unit} || exit {not_active}
 REDISCLI_AUTH=$(sed -n 's/^requirepass "\\(..*\\)"$/\\1/p' {config_file})
 export REDISCLI_AUTH
 [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
-exec {name}-cli {connection} --json CONFIG GET {settings}
+exec {client} {connection} --json CONFIG GET {settings}
 """
 
 
@@ -161,18 +161,16 @@ def redis_server(
     """
     package = topology.options["redis_package"]
     existed = package in found.get("packages", ())
-    # Debian names everything of a package alike: redis-server, /etc/redis/redis.conf, user redis, redis-cli.
-    name = package.removesuffix("-server")
-    unit = f"{package}.service"
-    config_file = f"/etc/{name}/matrix-synapse.conf"
-    drop_in_dir = f"{layout.UNIT_DIR}/{unit}.d"
+    names = REDIS_PACKAGES[package]
+    config_file = f"{names.config_dir}/matrix-synapse.conf"
+    drop_in_dir = f"{layout.UNIT_DIR}/{names.unit}.d"
     settings = _settings(topology, variables, password)
     return RedisServer(
         host=host,
-        name=name,
+        name=names.group,
         packages=() if existed else (package,),
-        unit=unit,
-        program=f"/usr/bin/{package}",
+        unit=names.unit,
+        program=names.program,
         config_file=config_file,
         drop_in_dir=drop_in_dir,
         with_password=not topology.unix,
@@ -184,15 +182,15 @@ def redis_server(
                 {
                     "path": config_file,
                     "template": "matrix-synapse.conf.j2",
-                    "owner": name,
-                    "group": name,
+                    "owner": names.group,
+                    "group": names.group,
                     "mode": "0640",
                     "sensitive": not topology.unix,
                 },
                 {"path": f"{drop_in_dir}/{_DROP_IN}", "template": "drop-in.conf.j2"},
             ],
         },
-        question=_question(name, unit, config_file, settings),
+        question=_question(names, config_file, settings),
         existed=existed,
         checking=mode == "check",
     )
@@ -256,13 +254,13 @@ def _settings(topology: Topology, variables: Mapping[str, Any], password: str) -
     }
 
 
-def _question(name: str, unit: str, config_file: str, settings: Mapping[str, str]) -> tuple[str, ...]:
+def _question(names: RedisPackage, config_file: str, settings: Mapping[str, str]) -> tuple[str, ...]:
     unix = "bind" not in settings
     script = _QUESTION.format(
-        unit=unit,
+        unit=names.unit,
         not_active=NOT_ACTIVE,
         config_file=config_file,
-        name=name,
+        client=names.client,
         connection=f"-s {settings['unixsocket']}" if unix else f"-h {settings['bind']} -p {settings['port']}",
         settings=" ".join(settings),
     )

@@ -76,10 +76,10 @@ def test_the_plan_is_asked_for_what_roles_note_in_facts() -> None:
     assert need["effect"].startswith("While Redis restarts")
 
 
-def test_a_platform_has_packages_for_the_version_of_postgresql_that_is_asked_for() -> None:
+def test_a_platform_has_packages_and_paths() -> None:
     found = {"distribution": "Debian", "distribution_major_version": "13", "architecture": "aarch64"}
-    platform = view("platform", FLEET, "db1", found, 15)
-    assert platform["packages"]["postgres"][0] == "postgresql-15"
+    platform = view("platform", FLEET, "db1", found)
+    assert platform["packages"]["nginx"] == ["nginx", "logrotate"]
     assert platform["jemalloc_library"] == "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"
 
 
