@@ -62,13 +62,13 @@ def _plan(
     topology_json: str,
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
-    needs: Iterable[Mapping[str, Any]] = (),
+    needs: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
     lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
     differ = any(lines) if lines else None
-    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs)))
+    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs or [])))
     return plan_view(topology, found)
 
 
