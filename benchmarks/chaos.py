@@ -387,7 +387,9 @@ def deployed(
         layers: the layers from which hosts boot; see ``tools.layers``.
     """
     its = {"synapse_extra_config": LET_IN, **(variables or {})}
-    with disposable_fleet(inventory, machine=machine, address=address, suite=suite, variables=its, layers=layers) as fleet:
+    with disposable_fleet(
+        inventory, machine=machine, address=address, suite=suite, variables=its, layers=layers
+    ) as fleet:
         run = fleet.run()
         if run.code != 0:
             raise RuntimeError(f"{inventory} was not deployed:\n{run.output[-3000:]}")

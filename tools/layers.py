@@ -11,11 +11,9 @@ never used after a change of the collection, of the inventory or of the image.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools.hosts import host, image, layer

@@ -23,9 +23,7 @@ def _suite() -> str:
 def one() -> Iterator[Chaos]:
     """inventories/single_host, deployed on one that was kept."""
     its, suite = ensure("single_host", _suite()), _suite()
-    with deployed(
-        "single_host", f"chaos-{suite}", network(10), suite=suite, variables=WATCHDOG, layers=its
-    ) as chaos:
+    with deployed("single_host", f"chaos-{suite}", network(10), suite=suite, variables=WATCHDOG, layers=its) as chaos:
         yield chaos
 
 

@@ -11,6 +11,21 @@ import pytest
 from tools.layers import ensure
 from tools.runs import Fleet, disposable_fleet
 
+from .points import Choice
+
+_CHOICE = Choice.of()
+
+
+def pytest_report_header() -> str:
+    """Returns what repeats these tests."""
+    return f"killed runs: {_CHOICE}"
+
+
+@pytest.fixture(scope="session")
+def choice() -> Choice:
+    """Where runs are killed."""
+    return _CHOICE
+
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:

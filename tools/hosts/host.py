@@ -125,7 +125,7 @@ def up(
     )
     present = known(name)
     if present is not None and alive(name):
-        if not _as_wanted(present, host):
+        if not as_wanted(present, host):
             raise HostsError(
                 f"Host {name} is already up, but not as wanted: Debian {present.suite}, {present.address}, "
                 f"in {present.tree} on {present.image}; end it first."
@@ -147,7 +147,7 @@ def up(
     return host
 
 
-def _as_wanted(present: Host, wanted: Host) -> bool:
+def as_wanted(present: Host, wanted: Host) -> bool:
     """Whether a host differs at most in its way to the outside, and in the age of its image."""
     same_layer = _layer_disk(present) == _layer_disk(wanted)
     return same_layer and dataclasses.replace(present, forward=wanted.forward, image=wanted.image) == wanted

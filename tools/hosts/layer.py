@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Layers: the disks of hosts that were stopped, kept under a name, from which other hosts boot.
 
-A layer is what a host has written on top of its image. It never changes: hosts that boot from it write to a disk of their
-own. It holds no identity: name, address, keys and machine ID belong to each host. What was deployed may contain more of
-them (listeners, certificates); a run of site.yml on the new host sets that right.
+A layer is what a host has written on top of its image. It never changes: hosts that boot from it write to disks of
+their own. It has no identity: name, address, keys and machine ID belong to each host. What was deployed may contain
+more of them, in listeners and certificates; a run of site.yml on the new host changes these.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Layer:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([a-z0-9_-]{0,98}[a-z0-9])?", self.name):
             raise HostsError(
-                f"Layer name {self.name!r} is unusable: lower-case letters, digits, dashes and underscores, at most 100."
+                f"Layer name {self.name!r} is unusable: letters, digits, dashes and underscores, at most 100."
             )
 
     @property
@@ -92,7 +92,7 @@ def lower_directories(image: Path, suite: str, name: str | None) -> str:
     if layer.suite != suite:
         raise HostsError(f"Layer {name} is of Debian {layer.suite}, not {suite}: boot it with --suite {layer.suite}.")
     if layer.image != str(image):
-        raise HostsError(f"Layer {name} belongs to an older image, {layer.image}: remove it with `forget`, save it anew.")
+        raise HostsError(f"Layer {name} belongs to another image, {layer.image}: `forget` it and save it again.")
     return f"{layer.disk}:{image}"
 
 

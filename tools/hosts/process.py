@@ -82,7 +82,7 @@ def mounts_below(path: Path) -> list[Path]:
 
 def mounted_from(directory: Path) -> bool:
     """Whether an overlay has a directory among its layers."""
-    return any(str(directory) in layers for layers in map(overlay_layers, _mounts()))
+    return any(str(directory) in layers for layers in map(overlay_layers, mount_lines()))
 
 
 def overlay_layers(line: str) -> list[str]:
@@ -91,9 +91,9 @@ def overlay_layers(line: str) -> list[str]:
     return re.split(r"[,:=]", options)[1:] if kind == "overlay" else []
 
 
-def _mounts() -> list[str]:
+def mount_lines() -> list[str]:
+    """Lines of mountinfo, with spaces in paths as such."""
     text = Path("/proc/self/mountinfo").read_text()
-    # Spaces in paths are written as octal numbers.
     return text.encode().decode("unicode_escape").splitlines()
 
 
