@@ -104,12 +104,7 @@ def keep(layer: Layer, upper: Path) -> None:
         upper: the upper directory of the host's overlay, which nothing has mounted.
     """
     for name in IDENTITY:
-        path = upper / name
-        # A link would lead out of the tree.
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove_tree(upper / name)
     final = LAYERS / layer.name
     partial = LAYERS / f"partial-{layer.name}"
     with locked("layers"):

@@ -34,7 +34,7 @@ def test_another_collection_or_inventory_is_another_layer(checkout: Path, change
     before = layers.name(EXAMPLE, "trixie", checkout)
     assert layers.name(EXAMPLE, "trixie", checkout) == before
     (checkout / changed).parent.mkdir(parents=True, exist_ok=True)
-    (checkout / changed).write_text("changed\n")
+    (checkout / changed).write_text("as it is.\n")
     assert layers.name(EXAMPLE, "trixie", checkout) != before
 
 
