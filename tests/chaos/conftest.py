@@ -21,9 +21,16 @@ def _suite() -> str:
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[Chaos]:
-    """inventories/single_host, deployed on one that was kept."""
-    its, suite = ensure("single_host", _suite()), _suite()
-    with deployed("single_host", f"chaos-{suite}", network(10), suite=suite, variables=WATCHDOG, layers=its) as chaos:
+    """inventories/single_host, started from the layer of the same example."""
+    suite = _suite()
+    with deployed(
+        "single_host",
+        f"chaos-{suite}",
+        network(10),
+        suite=suite,
+        variables=WATCHDOG,
+        layers=ensure("single_host", suite),
+    ) as chaos:
         yield chaos
 
 

@@ -29,7 +29,7 @@ def choice() -> Choice:
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """inventories/single_host as it was kept; tests/runs kills first deployments."""
+    """inventories/single_host, started from its layer; tests/runs kills first deployments."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.125')}.10"
     with disposable_fleet(

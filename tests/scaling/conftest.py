@@ -17,7 +17,7 @@ from .changes import READERS, WORKERS
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """A deployed fleet on one host with UNIX sockets; it begins as inventories/single_host, as that was kept."""
+    """A deployed fleet on one host with UNIX sockets, started from the layer of inventories/single_host."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.122')}.10"
     variables = {
