@@ -41,7 +41,7 @@ RETURN = r"""
 _value:
   description:
     - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
-      the reasons of the order, a line C(A before B: reason) each.
+      the reasons of the order, a line each.
   type: dict
 """
 
@@ -62,13 +62,13 @@ def _plan(
     topology_json: str,
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
-    needs: Iterable[Mapping[str, Any]] = (),
+    needs: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
     lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
     differ = any(lines) if lines else None
-    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs)))
+    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs or [])))
     return plan_view(topology, found)
 
 

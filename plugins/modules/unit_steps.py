@@ -179,7 +179,7 @@ def carry_out_stage(module: AnsibleModule, steps: list[dict[str, Any]], target: 
     )
     carry_out(Systemd(module), steps, target)
     if params["replication"]:
-        started = [step["name"] for step in steps if step["action"] in ("start", "restart")]
+        started = [step["name"] for step in steps if step["action"] in ("start", "restart") and not step["service"]]
         deaf = wait_until_none(
             [name for name in started if name in listeners],
             lambda name: not is_subscribed(listeners[name]["metrics"]["address"], listeners[name]["metrics"]["port"]),

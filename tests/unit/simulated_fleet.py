@@ -213,6 +213,12 @@ class SimulatedFleet:
             )
         return found
 
+    def crash(self, number: int) -> None:
+        """Lets one process end by itself; none, if there are not so many."""
+        for place in sorted(self.up)[number : number + 1]:
+            self.log.append(f"{place} crashes")
+            del self.up[place]
+
     @property
     def proxies(self) -> bool:
         """Whether nginx has another configuration than the one that it is to have."""

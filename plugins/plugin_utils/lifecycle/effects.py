@@ -16,6 +16,9 @@ from .steps import Wave
 _DOWN = ("stop", "retire", "restart")
 _UP = ("start", "restart")
 
+_ROOM = "room"
+"""The duty of requests that send events."""
+
 _JOBS = frozenset(
     name for name, duty in DUTIES.items() if (duty.single or name in sharded_duties()) and duty.stream is None
 )
@@ -109,38 +112,36 @@ class _Walk:
             touched = {
                 (step.host, step.name) for step in wave.steps if not step.title and step.action in (*_DOWN, *_UP)
             }
-            requested = self._touched(wave, touched) & requested_duties(self.topology)
+            duties = self._touched(wave, touched)
             if wave.proxy is not None:
                 self._new_routes = self._new_routes or wave.proxy == "apply"
                 self._held = frozenset(wave.held)
             for step in wave.steps:
                 if step.action in _DOWN:
                     self._up.pop((step.host, step.name), None)
-            self._look(requested)
+            self._look(duties)
             for step in wave.steps:
                 if step.action in _UP and not step.title:
                     self._up[step.host, step.name] = True
             self._steady -= touched
-            self._look(requested)
+            self._look(duties)
 
     def _touched(self, wave: Wave, places: Iterable[Place]) -> frozenset[str]:
-        """Returns the duties whose requests another process may get in a wave."""
+        """Returns the duties that other processes may have in a wave, or whose requests they may get."""
         if any(name == MAIN for _, name in places) or (wave.proxy == "apply" and not self._new_routes):
             return frozenset(DUTIES)
         names = {name for _, name in places} | (self._held ^ frozenset(wave.held) if wave.proxy else frozenset())
         duties = frozenset(duty for name in names for duty in self._duties_of.get(name, ()))
         return frozenset(name for name, duty in DUTIES.items() if not duties.isdisjoint((name, *duty.fallback)))
 
-    def _look(self, requested: frozenset[str]) -> None:
+    def _look(self, duties: frozenset[str]) -> None:
         self.main = self.main or (self._had_main and self._main is None)
         self.everything = self.everything or (not self._up and bool(self.changes.taken))
-        for duty in requested - self.away:
-            if not self._is_served(duty):
-                self.away.add(duty)
-        if PERSISTER not in self.away and not self._is_written():
+        if not duties.isdisjoint((PERSISTER, _ROOM)) and not self._is_written():
             self.away.add(PERSISTER)
-        for duty in _JOBS - requested_duties(self.topology) - self.away:
-            if not self._is_done(duty):
+        requested = requested_duties(self.topology)
+        for duty in (duties & (requested | _JOBS)) - self.away:
+            if not (self._is_served(duty) if duty in requested else self._is_done(duty)):
                 self.away.add(duty)
 
     @property
@@ -212,7 +213,7 @@ class _Walk:
 
     def _is_written(self) -> bool:
         """Tells whether the processes that get the requests of rooms reach all persisters that they know."""
-        senders = self._servers("room")
+        senders = self._servers(_ROOM)
         if not self.changes.persisters_change:
             return next(senders, None) is None or all(place in self._up for place in self._holders(PERSISTER, new=True))
         return all(

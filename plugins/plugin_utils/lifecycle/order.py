@@ -245,9 +245,7 @@ class Order:
 
     def _group_of(self, process: Process) -> list[Node]:
         changes = self.changes
-        before = changes.seen.get(place_of(process))
-        if PERSISTER in process.duties or (before is not None and PERSISTER in before.duties):
-            # What runs with the old list of persisters may send to it until nginx leaves that out.
+        if PERSISTER in process.duties or self._may_have_persisted(process):
             return self.persisters
         if sharded_duties().keys() & set(process.duties) and not served_by(self.topology, process):
             return self.lists
@@ -257,6 +255,16 @@ class Order:
             return self.heirs
         replaces = any(self._was_served(duty) for duty in served_by(self.topology, process))
         return self.needed if replaces else self.calm
+
+    def _may_have_persisted(self, process: Process) -> bool:
+        """Tells whether processes with the old list of persisters may send to a process until nginx leaves them out.
+
+        What a run that was cut off has stopped tells no longer what it was.
+        """
+        before = self.changes.seen.get(place_of(process))
+        if before is None:
+            return False
+        return PERSISTER in before.duties or (bool(self.changes.senders) and before.enabled and not before.alive)
 
     def _was_served(self, duty: str) -> bool:
         return not self.changes.taken.isdisjoint((duty, *DUTIES[duty].fallback))

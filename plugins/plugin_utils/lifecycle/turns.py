@@ -141,6 +141,8 @@ class _Taking:
         self.of: dict[Place, int] = {}
         self.staying = {str(duty): self._staying(str(duty)) for duty in serving_duties(self.topology) if duty}
         self._away: dict[tuple[str, int], int] = {}
+        # For each duty, how many turns from the first one on are full.
+        self._full: dict[str, int] = {}
         self._senders = {entry.place for entry in changes.senders}
 
     def _staying(self, duty: str) -> frozenset[Place]:
@@ -163,12 +165,14 @@ class _Taking:
         for process in workers:
             place = place_of(process)
             duties = [duty for duty in served_by(self.topology, process) if place in self.staying[duty]]
-            turn = max(base, self._earliest(process, duties))
+            turn = max([base, self._earliest(process, duties), *(self._full.get(duty, 0) for duty in duties)])
             while not all(self._fits(duty, turn) for duty in duties):
                 turn += 1
             self.of[place] = turn
             for duty in duties:
                 self._away[duty, turn] = self._away.get((duty, turn), 0) + 1
+                while not self._fits(duty, self._full.get(duty, 0)):
+                    self._full[duty] = self._full.get(duty, 0) + 1
 
     def _fits(self, duty: str, turn: int) -> bool:
         count = len(self.staying[duty])

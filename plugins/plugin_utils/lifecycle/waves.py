@@ -41,6 +41,7 @@ def _proxies(order: Order, levels: Mapping[Node, int]) -> dict[int, tuple[str, t
     if changes.proxies is None:
         return {}
     intervals = dict(_intervals(order, levels))
+    position = {place: number for number, place in enumerate(dict.fromkeys((*changes.wanted, *changes.seen)))}
     found: dict[int, tuple[str, tuple[str, ...]]] = {}
     current: frozenset[Place] = frozenset()
     for level in range(levels[FINAL] + 1):
@@ -51,14 +52,10 @@ def _proxies(order: Order, levels: Mapping[Node, int]) -> dict[int, tuple[str, t
             or (level in (levels[SWITCH], levels[FINAL]) and wanted != current)
         )
         if due:
-            held = tuple(name for host, name in _in_order(order, wanted))
+            held = tuple(name for _, name in sorted(wanted, key=position.__getitem__))
             found[level] = ("apply" if level >= levels[ROUTES] else "hold", held)
             current = wanted
     return found
-
-
-def _in_order(order: Order, places: frozenset[Place]) -> list[Place]:
-    return [place for place in dict.fromkeys((*order.changes.wanted, *order.changes.seen)) if place in places]
 
 
 def _intervals(order: Order, levels: Mapping[Node, int]) -> Iterator[tuple[Place, Interval]]:

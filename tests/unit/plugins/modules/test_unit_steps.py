@@ -361,3 +361,23 @@ def test_what_is_no_step_is_refused(host: Host, run: Run, wrong: dict[str, Any],
 )
 def test_units_start_in_batches(units: Sequence[str], size: int, expected: list[list[str]]) -> None:
     assert unit_steps.batches(list(units), size) == expected
+
+
+def test_a_service_restarts_before_processes_start_and_stays_as_its_role_has_enabled_it(host: Host, run: Run) -> None:
+    server = host.systemd.add("postgresql@17-synapse.service", "active")
+    postgres = {"name": "postgres", "unit": "postgresql@17-synapse.service", "reason": "max_connections changes"}
+    told = run({"action": "restart", "service": True, **postgres}, step("stop", "b"), step("restart", "a"))
+    assert told["changed"] is True
+    assert [entry[:2] for entry in host.log if entry[0] in ("stop", "restart")] == [
+        ("stop", [unit_of("b")]),
+        ("restart", ["postgresql@17-synapse.service"]),
+        ("restart", [unit_of("a")]),
+    ]
+    assert (server.active, host.systemd.is_enabled("postgresql@17-synapse.service")) == ("active", False)
+
+
+def test_a_service_without_listeners_is_waited_for_by_systemd_alone(host: Host, run: Run) -> None:
+    host.systemd.add("redis.service", "active")
+    redis = {"name": "redis", "unit": "redis.service", "action": "restart", "reason": "new file", "service": True}
+    told = run(redis, listeners={}, ready_timeout=0)
+    assert (told["changed"], host.done("restart"), host.now) == (True, [["redis.service"]], 0.0)

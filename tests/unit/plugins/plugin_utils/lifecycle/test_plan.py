@@ -23,7 +23,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.depend
     fingerprint_inputs,
     sharded_duties,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed, ServiceNeed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.order import Graph
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
@@ -566,3 +567,48 @@ def test_users_are_told_what_they_notice() -> None:
     assert plan(fleet(synapse_transport="unix"), fleet(synapse_transport="tcp")).effects == (
         "Everything is away for some seconds.",
     )
+
+
+NEEDS = [
+    ServiceNeed(
+        service="postgres", title="PostgreSQL", host="synapse1", unit="postgresql.service", reason="new", effect="E."
+    ),
+    ServiceNeed(service="redis", title="Redis", host="synapse1", unit="redis.service", reason="new"),
+]
+
+
+def test_services_restart_before_processes_do() -> None:
+    after = fleet({"reader": {"cache_factor": 2.0}})
+    found = make_plan(after, observe(RUNNING, after), after.addresses, False, NEEDS)
+    assert [step.name for step in found.waves[0].steps] == ["postgres", "redis"]
+    assert {step.name for wave in found.waves[1:] for step in wave.steps} == {"synapse1-reader-1", "synapse1-reader-2"}
+    assert found.effects[0] == "E."
+
+
+def test_services_restart_while_all_processes_are_down_if_all_have_to_stop() -> None:
+    after = fleet(synapse_transport="tcp")
+    found = make_plan(after, observe(fleet(synapse_transport="unix"), after), after.addresses, True, NEEDS)
+    assert [{step.action for step in wave.steps} for wave in found.waves[:3]] == [{"stop"}, {"restart"}, {"restart"}]
+    assert [[step.name for step in wave.steps] for wave in found.waves[1:3]] == [["postgres", "redis"], ["main"]]
+
+
+def test_services_are_steps_of_a_run_that_leaves_processes_alone() -> None:
+    found = make_plan(RUNNING, [], [], None, NEEDS)
+    assert [[step.name for step in wave.steps] for wave in found.waves] == [["postgres", "redis"]]
+    assert {step.unit for step in found.steps} == {"postgresql.service", "redis.service"}
+
+
+def test_the_order_is_told_with_its_reasons() -> None:
+    found = plan(RUNNING, fleet({"sync": {"count": 3}}))
+    assert found.order[0] == "start synapse1-sync-3 before nginx has its new configuration: nginx sends them requests"
+    assert plan(RUNNING, fleet()).order == ()
+
+
+def test_edges_that_make_a_circle_are_an_error() -> None:
+    graph = Graph()
+    one, two = (graph.add(Step(action="start", host="a", name=name, unit=name, reason="new")) for name in ("x", "y"))
+    graph.before([one], [two], "first")
+    assert graph.levels()[two] == graph.levels()[one] + 1
+    graph.before([two], [one], "second")
+    with pytest.raises(ValueError, match="circle"):
+        graph.levels()

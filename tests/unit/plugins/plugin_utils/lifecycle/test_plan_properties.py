@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.unit.fleets import one_host, several_hosts
 from tests.unit.simulated_fleet import SimulatedFleet, named_by
 
-_EXAMPLES = int(os.environ.get("PLAN_EXAMPLES", "0"))
+_EXAMPLES = int(os.environ.get("PLAN_EXAMPLES") or 0)
 _POOLS = {GENERIC: ("p", "q", "r", "s"), MEDIA: ("m", "n"), BACKGROUND: ("b", "c")}
 _SLOTS = {pool: 100 + number for number, pool in enumerate(name for names in _POOLS.values() for name in names)}
 
@@ -37,6 +37,7 @@ class Wishes:
         factors: ``cache_factor`` of each pool.
         shared: a setting that matters to all.
         tcp: whether processes reach each other over TCP.
+        release: the release of Synapse.
     """
 
     counts: dict[str, int]
@@ -45,11 +46,15 @@ class Wishes:
     factors: dict[str, int] = field(default_factory=dict)
     shared: int = 1
     tcp: bool = False
+    release: str = "1.163.2"
 
     def topology(self, hosts: int) -> Topology:
         """Returns the checked fleet."""
         variables: dict[str, Any] = {group: dict(self._pools(group)) for group in _POOLS}
-        options: dict[str, Any] = {"synapse_extra_config": {"rc_message": {"per_second": self.shared}}}
+        options: dict[str, Any] = {
+            "synapse_extra_config": {"rc_message": {"per_second": self.shared}},
+            "synapse_version": self.release,
+        }
         if hosts == 1:
             return one_host(synapse_transport="tcp" if self.tcp else "unix", **options, **variables)
         half = {"generic1": ("p", "r"), "generic2": ("q", "s")}
@@ -124,6 +129,8 @@ def changing_fleets(draw: st.DrawFn) -> SimulatedFleet:
             after.shared = 2
         elif draw(st.integers(0, 9)) == 0:
             after.tcp = True
+    if draw(st.integers(0, 9)) == 0:
+        before.release = "1.152.1"
     hosts = draw(st.sampled_from((1, 1, 2)))
     return SimulatedFleet(before.topology(hosts), after.topology(hosts))
 
@@ -165,10 +172,11 @@ def test_a_plan_is_safe_at_every_moment_and_announces_what_users_notice(fleet: S
 
 
 @_SETTINGS
-@given(changing_fleets(), st.integers(0, 20))
-def test_a_plan_that_was_cut_off_is_finished_by_the_next_one(fleet: SimulatedFleet, waves: int) -> None:
+@given(changing_fleets(), st.integers(0, 20), st.integers(0, 20))
+def test_a_plan_that_was_cut_off_is_finished_by_the_next_one(fleet: SimulatedFleet, waves: int, crashed: int) -> None:
     first = plan_of(fleet)
     fleet.carry_out(first, waves)
+    fleet.crash(crashed)
     second = plan_of(fleet)
     try:
         fleet.carry_out(second)

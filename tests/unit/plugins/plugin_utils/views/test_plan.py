@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import ServiceNeed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step, Wave
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import plan_view
 
@@ -65,6 +67,29 @@ def test_what_happens_to_several_for_one_reason_is_one_line() -> None:
         "4. nginx gets its new configuration, and sends nothing to a-sync-2",
         "5. nginx gets its new configuration",
     ]
+
+
+def test_services_are_steps_and_are_called_by_their_titles() -> None:
+    need = ServiceNeed(
+        service="postgres",
+        title="PostgreSQL",
+        host="synapse1",
+        unit="postgresql@17-synapse.service",
+        reason="max_connections changes",
+        effect="While PostgreSQL restarts, requests wait.",
+    )
+    topology = one_host()
+    found = make_plan(topology, [], topology.addresses, True, [need])
+    view = plan_view(topology, found)
+    assert view["lines"] == [
+        "1. restart PostgreSQL on synapse1: max_connections changes",
+        "2. start main on synapse1: new",
+        "3. nginx gets its new configuration",
+    ]
+    assert view["effects"] == [need.effect]
+    steps = [(entry["name"], entry["service"], entry["stage"]) for entry in view["waves"][0]["steps"]["synapse1"]]
+    assert steps == [("postgres", True, 0), ("main", False, 1)]
+    assert "restart PostgreSQL before start main: the processes need the service as it will be" in view["why"]
 
 
 def test_all_processes_are_called_all() -> None:
