@@ -44,6 +44,7 @@ MATRIX = (
     "six_workers:trixie",
     "generic_media_sender:trixie",
     "demo:trixie",
+    "services:trixie",
     "monolith:bookworm",
     "scaling:trixie",
 )

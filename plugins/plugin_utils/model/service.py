@@ -93,6 +93,7 @@ class Service:
         verbs: the task files of its role.
         stage: when ``activate`` visits it.
         tags: the tags of ``site.yml`` that select it.
+        secrets_for: further tags that select its verb ``secrets``: of services that use what it makes.
         listeners: where it listens on TCP.
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
@@ -115,6 +116,7 @@ class Service:
     verbs: tuple[Verb, ...]
     stage: Stage = "servers"
     tags: tuple[str, ...]
+    secrets_for: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0
