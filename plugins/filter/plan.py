@@ -46,7 +46,7 @@ RETURN = r"""
 _value:
   description:
     - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
-      the reasons of the order, a line C(A before B: reason) each.
+      the reasons of the order, a line for each.
   type: dict
 """
 
