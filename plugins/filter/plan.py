@@ -69,7 +69,7 @@ def _plan(
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
     restarts: Mapping[str, Mapping[str, str]] | None = None,
-    needs: Iterable[Mapping[str, Any]] = (),
+    needs: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
@@ -81,7 +81,7 @@ def _plan(
         for host, reason in reasons.items()
         if reason
     ]
-    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs)))
+    found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs or [])))
     return plan_view(topology, found, servers)
 
 
