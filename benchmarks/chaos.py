@@ -373,6 +373,7 @@ def deployed(
     suite: str = "trixie",
     edges: Iterable[str] = (),
     variables: Mapping[str, Any] | None = None,
+    layers: Mapping[str, str] | None = None,
 ) -> Iterator[Chaos]:
     """Boots and deploys a fleet, and puts it under load.
 
@@ -383,9 +384,12 @@ def deployed(
         suite: the Debian of the hosts.
         edges: the hosts of nginx that clients use; by default the first host.
         variables: variables of the hosts, on top of those that let the load in.
+        layers: the layers from which hosts boot; see ``tools.layers``.
     """
     its = {"synapse_extra_config": LET_IN, **(variables or {})}
-    with disposable_fleet(inventory, machine=machine, address=address, suite=suite, variables=its) as fleet:
+    with disposable_fleet(
+        inventory, machine=machine, address=address, suite=suite, variables=its, layers=layers
+    ) as fleet:
         run = fleet.run()
         if run.code != 0:
             raise RuntimeError(f"{inventory} was not deployed:\n{run.output[-3000:]}")

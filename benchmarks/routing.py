@@ -32,14 +32,13 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import (
-    HTTPS,
-    free_ports,
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.configuration import (
     listen_ports,
-    relocate,
-    socket_name,
     upstream_servers,
 )
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.messages import HTTPS
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.nginx import free_ports, socket_name
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.relocation import relocate
 
 from benchmarks.readme import write_table
 from tools.docs_tables import table

@@ -18,15 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "collections"))
 
-from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import (
-    Fleet,
-    Member,
-    Registry,
-    Verdict,
-    members_of,
-    verdict_table,
-)
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.judge import Fleet
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.members import Member, members_of
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.registry import Registry
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.verdict import Verdict, verdict_table
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.messages import Recorded, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.replay import Replay
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import pools_at
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import OLDEST, Release, parse_release

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 from ansible.plugins.filter.core import comment
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import (
     proxy_locations,
-    proxy_maps,
     proxy_server,
     proxy_upstreams,
 )

@@ -172,6 +172,12 @@ class Fleet:
         return {**os.environ, **plain, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **self.environment}
 
 
+def example_hosts(example: str | Path) -> list[str]:
+    """Returns the names of the hosts of an inventory, which is named as for ``disposable_fleet``."""
+    # An absolute path stays what it is.
+    return list(yaml.safe_load((ROOT / "inventories" / example / "hosts.yml").read_text())["all"]["hosts"])
+
+
 @contextmanager
 def disposable_fleet(
     example: str | Path,
@@ -180,6 +186,7 @@ def disposable_fleet(
     address: str,
     suite: str = "trixie",
     variables: Mapping[str, Any] | None = None,
+    layers: Mapping[str, str] | None = None,
 ) -> Iterator[Fleet]:
     """Boots the hosts of an inventory, and ends them afterwards.
 
@@ -189,10 +196,10 @@ def disposable_fleet(
         address: its address, below 10.88.0.0/16; where there are several, that of the first, and the others follow.
         suite: their Debian.
         variables: variables of the hosts that the inventory has not got.
+        layers: the layers from which hosts boot (see ``tools.layers``); the others are bare Debians.
     """
-    # An absolute path stays what it is.
     inventory = ROOT / "inventories" / example
-    hosts = list(yaml.safe_load((inventory / "hosts.yml").read_text())["all"]["hosts"])
+    hosts = example_hosts(example)
     machines = {host: machine if len(hosts) == 1 else f"{machine}-{host}" for host in hosts}
     addresses = {host: str(ip_address(address) + number) for number, host in enumerate(hosts)}
     state = ROOT / ".cache" / "runs" / machine
@@ -213,7 +220,8 @@ def disposable_fleet(
     try:
         for host in hosts:
             _hosts("down", machines[host])
-            _hosts("up", machines[host], f"--suite={suite}", f"--ip={addresses[host]}")
+            layer = [f"--layer={layers[host]}"] if layers and host in layers else []
+            _hosts("up", machines[host], f"--suite={suite}", f"--ip={addresses[host]}", *layer)
         yield Fleet(
             inventory=inventory,
             host=hosts[0],

@@ -26,21 +26,26 @@ PROJECT = Path(__file__).resolve().parent.parent
 LOGS = PROJECT / ".cache" / "logs"
 SUITES = ("trixie", "bookworm")
 SIDE_BY_SIDE = 2
-# Their tests are about seconds, which another scenario on the same processors would double.
+# Their tests are about seconds, which another scenario on the same processors would double. They come last.
 ALONE = ("scaling",)
 PROGRESS_SECONDS = 30
 
-# What `make test` runs, the longest first. Other examples are deployed by these too, with more settings: single_host by
-# runs, scaling and chaos, generic_media_sender by federation. Every scenario can be run by its name; so scaling, which
-# wants the machine for itself, and killed: each takes a quarter of an hour.
+# What `make test` runs: every scenario, the longest first. `killed` deploys what others start from (`tools.layers`), so
+# that none of them waits for it.
 MATRIX = (
+    "killed:trixie",
     "runs:trixie",
     "cluster:trixie",
     "federation:trixie",
     "full:bookworm",
     "growing:trixie",
     "chaos:trixie",
+    "single_host:trixie",
+    "six_workers:trixie",
+    "generic_media_sender:trixie",
+    "demo:trixie",
     "monolith:bookworm",
+    "scaling:trixie",
 )
 
 
@@ -219,8 +224,8 @@ def main() -> int:
         return subprocess.run(command, cwd=PROJECT, env=scenario.environment(), check=False).returncode
     started = time.monotonic()
     runner = Runner()
-    failed = runner.run([scenario for scenario in scenarios if scenario.name in ALONE], 1)
-    failed += runner.run([scenario for scenario in scenarios if scenario.name not in ALONE], SIDE_BY_SIDE)
+    failed = runner.run([scenario for scenario in scenarios if scenario.name not in ALONE], SIDE_BY_SIDE)
+    failed += runner.run([scenario for scenario in scenarios if scenario.name in ALONE], 1)
     say(f"{len(scenarios)} scenarios in {time.monotonic() - started:.0f} s")
     for scenario in sorted(failed):
         print(f"failed: {scenario} ({scenario.log.relative_to(PROJECT)})")

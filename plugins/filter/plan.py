@@ -20,11 +20,6 @@ options:
       - For each host the result of C(nginx-config plan), whose C(stdout_lines) say what nginx would have to do. Without
         any, nginx is left alone.
     type: dict
-  restarts:
-    description:
-      - The servers below Synapse (C(PostgreSQL), C(Redis)) that their roles have restarted already, with the reason by
-        host. An empty reason is none, and no restart. They are told, and are no steps.
-    type: dict
   needs:
     description:
       - What the services below Synapse need, one step each, as P(baremetal.synapse.service_needs#filter) returns it. A
@@ -46,7 +41,7 @@ RETURN = r"""
 _value:
   description:
     - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
-      the reasons of the order, a line for each.
+      the reasons of the order, a line each.
   type: dict
 """
 
@@ -57,7 +52,6 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import r
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import (
-    ServerRestart,
     plan_view,
     read_needs,
     read_surveys,
@@ -68,21 +62,14 @@ def _plan(
     topology_json: str,
     surveys: Mapping[str, Any],
     proxies: Mapping[str, Any] | None = None,
-    restarts: Mapping[str, Mapping[str, str]] | None = None,
     needs: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
     asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
     lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
     differ = any(lines) if lines else None
-    servers = [
-        ServerRestart(str(server), str(host), str(reason))
-        for server, reasons in (restarts or {}).items()
-        for host, reason in reasons.items()
-        if reason
-    ]
     found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs or [])))
-    return plan_view(topology, found, servers)
+    return plan_view(topology, found)
 
 
 class FilterModule:

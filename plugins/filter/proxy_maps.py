@@ -30,7 +30,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_maps
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
 
 
 def _proxy_maps(topology_json: str) -> Any:

@@ -86,20 +86,21 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import (
-    Fleet,
-    Member,
-    Registry,
-    Verdict,
-    members_of,
-    verdict_table,
-)
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Replay, ReplayError
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.judge import Fleet
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.members import Member, members_of
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.registry import Registry
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.verdict import Verdict, verdict_table
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.errors import ReplayError
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.replay import Replay
 
 _SHOWN = 100
+
+
+class AuditError(Exception):
+    """The configuration cannot be judged; the message says why and what to do."""
 
 
 def main() -> None:
@@ -116,31 +117,50 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,  # the registry would fill the host's journal
     )
-    registry = json.loads(module.params["registry"])
-    hosts = [json.loads(text) for text in module.params["processes"]]
-    members = [member for host in hosts for member in members_of(host["shared"], host["own"])]
     nginx = module.get_bin_path("nginx", required=True, opt_dirs=["/usr/sbin"])
-    texts = {}
-    for name in ("http_conf", "site_conf"):
-        try:
-            texts[name] = Path(module.params[name]).read_text(encoding="utf-8")
-        except OSError as exc:
-            module.fail_json(msg=f"{name} is {module.params[name]!r}: {exc.strerror}. Deploy nginx first: site.yml.")
-    routes = Registry(registry["routes"], mas=any(host["mas"] for host in hosts))
     try:
-        with Replay(Path(nginx), texts["http_conf"], texts["site_conf"], host=module.params["server_name"]) as replay:
-            fleet = Fleet(routes, members, module.params["kept_on_main"])
-            verdict = fleet.judge(replay, texts["http_conf"], texts["site_conf"])
+        result = audit(module.params, Path(nginx))
+    except AuditError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, **result)
+
+
+def audit(parameters: Mapping[str, Any], nginx: Path) -> Dict[str, Any]:
+    """Judges a configuration and returns the results of the module.
+
+    Args:
+        parameters: the options of the module.
+        nginx: the program.
+
+    Raises:
+        AuditError: a file cannot be read, or nginx refuses the configuration.
+    """
+    registry = json.loads(parameters["registry"])
+    hosts = [json.loads(text) for text in parameters["processes"]]
+    members = [member for host in hosts for member in members_of(host["shared"], host["own"])]
+    routes = Registry(registry["routes"], mas=any(host["mas"] for host in hosts))
+    fleet = Fleet(routes, members, parameters["kept_on_main"])
+    http_conf, site_conf = _read(parameters, "http_conf"), _read(parameters, "site_conf")
+    try:
+        with Replay(nginx, http_conf, site_conf, host=parameters["server_name"]) as replay:
+            verdict = fleet.judge(replay, http_conf, site_conf)
     except ReplayError as exc:
-        module.fail_json(msg=f"{module.params['http_conf']} and {module.params['site_conf']}: {exc}")
-    module.exit_json(
-        changed=False,
-        release=registry["release"],
-        table=[*verdict_table([(registry["release"], verdict)], "release").splitlines(), "", *pools(verdict, members)],
-        wrong=verdict.wrong[:_SHOWN],
-        wrong_count=len(verdict.wrong),
-        offloadable=sorted(verdict.offloadable),
-    )
+        raise AuditError(f"{parameters['http_conf']} and {parameters['site_conf']}: {exc}") from exc
+    release = registry["release"]
+    return {
+        "release": release,
+        "table": [*verdict_table([(release, verdict)], "release").splitlines(), "", *pools(verdict, members)],
+        "wrong": verdict.wrong[:_SHOWN],
+        "wrong_count": len(verdict.wrong),
+        "offloadable": sorted(verdict.offloadable),
+    }
+
+
+def _read(parameters: Mapping[str, Any], name: str) -> str:
+    try:
+        return Path(parameters[name]).read_text(encoding="utf-8")
+    except OSError as exc:
+        raise AuditError(f"{name} is {parameters[name]!r}: {exc.strerror}. Deploy nginx first: site.yml.") from exc
 
 
 def pools(verdict: Verdict, members: List[Member]) -> List[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.chaos import SEVERAL, Chaos, deployed, network
+from tools.layers import ensure
 
 # Checked more often than by default, to save time: deaf after 15 to 20 seconds.
 WATCHDOG = {"watchdog_interval": 5, "watchdog_grace": 20}
@@ -20,13 +21,21 @@ def _suite() -> str:
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[Chaos]:
-    """inventories/single_host."""
-    with deployed("single_host", f"chaos-{_suite()}", network(10), suite=_suite(), variables=WATCHDOG) as chaos:
+    """inventories/single_host, started from the layer of the same example."""
+    suite = _suite()
+    with deployed(
+        "single_host",
+        f"chaos-{suite}",
+        network(10),
+        suite=suite,
+        variables=WATCHDOG,
+        layers=ensure("single_host", suite),
+    ) as chaos:
         yield chaos
 
 
 @pytest.fixture(scope="module")
 def several() -> Iterator[Chaos]:
-    """Three hosts, two of them edges."""
+    """Three bare hosts, two of them edges."""
     with deployed(SEVERAL, f"chaos-{_suite()}", network(20), suite=_suite(), edges=("main1", "edge2")) as chaos:
         yield chaos

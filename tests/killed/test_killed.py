@@ -2,7 +2,7 @@
 """Runs that are killed at many points, between two inventories: the next run ends as if nothing had been.
 
 Each run goes to the other one of the two, so every killed run finds a host that is half the one and half the other. Now
-and then one goes on to its end, and the host is compared.
+and then one goes on to its end, and the host is compared. Each time other tasks are chosen, by a seed that is printed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import yaml
 
 from tools.runs import ROOT, Fleet
 
-KILLS = 26
+from .points import Choice
+
 LOOK_EVERY = 5
 EXAMPLE = ROOT / "inventories" / "single_host" / "group_vars" / "generic_workers.yml"
 
@@ -69,19 +70,17 @@ def undisturbed(fleet: Fleet) -> tuple[str, int]:
 
 
 def test_runs_killed_anywhere_leave_nothing_that_the_next_does_not_finish(
-    fleet: Fleet, undisturbed: tuple[str, int]
+    fleet: Fleet, undisturbed: tuple[str, int], choice: Choice
 ) -> None:
     expected, tasks = undisturbed
     assert go(fleet, HERE) != expected
-    first = 8  # before it, nothing is done on the host
-    points = [first + round(index * (tasks - 1 - first) / (KILLS - 1)) for index in range(KILLS)]
-    wanted = [json.dumps((THERE, HERE)[index % 2]) for index in range(KILLS)]
     killed = 0
-    for number, (point, aim) in enumerate(zip(points, wanted, strict=True), start=1):
+    for number, point in enumerate(choice.points(tasks), start=1):
+        aim = json.dumps((HERE, THERE)[number % 2])
         killed += fleet.run_killed(point, "-e", aim).code < 0
-        if number % LOOK_EVERY == 0 or number == KILLS:
-            assert go(fleet, THERE) == expected, f"after the kill at task {point}"
-    assert killed >= KILLS - 1, f"of {KILLS} runs only {killed} came to the task at which they were to end"
+        if number % LOOK_EVERY == 0 or number == choice.runs:
+            assert go(fleet, THERE) == expected, f"after the kill at task {point}; again with {choice}"
+    assert killed >= choice.runs - 1, f"of {choice.runs} runs only {killed} came to the task at which they were to end"
     assert fleet.shell("systemctl --failed --no-legend") == ""
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import Verdict, verdict_table
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.verdict import Verdict, verdict_table
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import Release
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, ReplayError, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.errors import ReplayError
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.messages import Recorded, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.replay import Replay
 
 from tools.nginx import nginx_binary
 

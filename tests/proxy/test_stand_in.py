@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Recorded, Replay, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.messages import Recorded, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.replay import Replay
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
 

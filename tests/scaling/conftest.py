@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.load.fleet import LET_IN
+from tools.layers import ensure
 from tools.runs import Fleet, disposable_fleet
 
 from .changes import READERS, WORKERS
@@ -16,7 +17,7 @@ from .changes import READERS, WORKERS
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """A deployed fleet on one host with UNIX sockets."""
+    """A deployed fleet on one host with UNIX sockets, started from the layer of inventories/single_host."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.122')}.10"
     variables = {
@@ -25,7 +26,12 @@ def fleet() -> Iterator[Fleet]:
         "synapse_extra_config": LET_IN,
     }
     with disposable_fleet(
-        "single_host", machine=f"scaling-{suite}", address=address, suite=suite, variables=variables
+        "single_host",
+        machine=f"scaling-{suite}",
+        address=address,
+        suite=suite,
+        variables=variables,
+        layers=ensure("single_host", suite),
     ) as made:
         run = made.run()
         assert run.code == 0, run.output[-4000:]

@@ -12,11 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import (
-    proxy_locations,
-    proxy_maps,
-    proxy_upstreams,
-)
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_locations, proxy_upstreams
 
 _VARIABLE = re.compile(r"\$(\w+)")
 REMOTE = "192.0.2.1"

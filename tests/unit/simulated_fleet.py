@@ -29,7 +29,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decision
     stand_in_duty,
     upstream_of,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_maps, proxy_upstreams
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     main_config,
     shared_config,

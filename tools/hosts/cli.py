@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
-from tools.hosts import host, image, network
+from tools.hosts import host, image, layer, network
 from tools.hosts.process import say
 from tools.hosts.settings import SUITES, HostsError
 from tools.preflight import PrerequisiteError, check
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--suite", choices=SUITES, default=SUITES[0])
     start.add_argument("--ip", required=True, metavar="10.88.X.Y")
     start.add_argument("--hostname", help="name inside the host (default: NAME)")
+    start.add_argument("--layer", help="boot from this layer instead of a bare Debian")
     start.add_argument(
         "--forward",
         choices=network.FORWARD_POLICIES,
@@ -39,31 +41,68 @@ def _parser() -> argparse.ArgumentParser:
 
     actions.add_parser("list", help="show the hosts of this machine")
 
+    save = actions.add_parser("save", help="stop a host and keep its disk as a layer that others can boot from")
+    save.add_argument("name")
+    save.add_argument("layer")
+
+    actions.add_parser("layers", help="show the layers of this checkout")
+
+    forget = actions.add_parser("forget", help="delete layers; an absent one is no error")
+    forget.add_argument("layers", nargs="+", metavar="LAYER")
+
     enter = actions.add_parser("shell", help="open a shell, or run a command, in a host over SSH")
     enter.add_argument("name")
     enter.add_argument("command", nargs=argparse.REMAINDER)
     return parser
 
 
-def _act(options: argparse.Namespace) -> None:
-    if options.action == "image":
-        print(image.ensure(options.suite))
-    elif options.action == "up":
-        made = host.up(options.name, options.suite, options.ip, forward=options.forward, hostname=options.hostname)
-        print(f"{made.name} {made.address} {made.suite}")
-    elif options.action == "down":
-        if not options.names and not options.all:
-            raise HostsError("Say which hosts to end, or --all.")
-        for name in options.names:
-            say(f"{name}: {'ended' if host.down(name) else 'was not there'}")
-        if options.all:
-            say("ended: " + (", ".join(host.down_all()) or "nothing was up"))
-    elif options.action == "list":
-        for found in host.all_hosts():
-            state = "up" if host.alive(found.name) else "dead"
-            print(f"{found.name}\t{found.address}\t{found.suite}\t{state}\tforward={found.forward}")
-    else:
-        host.shell(options.name, options.command)
+def _up(options: argparse.Namespace) -> None:
+    made = host.up(
+        options.name,
+        options.suite,
+        options.ip,
+        forward=options.forward,
+        hostname=options.hostname,
+        from_layer=options.layer,
+    )
+    print(f"{made.name} {made.address} {made.suite}")
+
+
+def _down(options: argparse.Namespace) -> None:
+    if not options.names and not options.all:
+        raise HostsError("Say which hosts to end, or --all.")
+    for name in options.names:
+        say(f"{name}: {'ended' if host.down(name) else 'was not there'}")
+    if options.all:
+        say("ended: " + (", ".join(host.down_all()) or "nothing was up"))
+
+
+def _list(_options: argparse.Namespace) -> None:
+    for found in host.all_hosts():
+        state = "up" if host.alive(found.name) else "dead"
+        print(f"{found.name}\t{found.address}\t{found.suite}\t{state}\tforward={found.forward}")
+
+
+def _layers(_options: argparse.Namespace) -> None:
+    for found in layer.all_layers():
+        print(f"{found.name}\t{found.suite}\t{'in use' if layer.in_use(found) else 'unused'}")
+
+
+def _forget(options: argparse.Namespace) -> None:
+    for name in options.layers:
+        say(f"{name}: {'deleted' if layer.forget(name) else 'was not there'}")
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "image": lambda options: print(image.ensure(options.suite)),
+    "up": _up,
+    "down": _down,
+    "list": _list,
+    "save": lambda options: print(host.save(options.name, options.layer).name),
+    "layers": _layers,
+    "forget": _forget,
+    "shell": lambda options: host.shell(options.name, options.command),
+}
 
 
 def main() -> int:
@@ -71,7 +110,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         check(commands=COMMANDS, disk=options.action in ("image", "up"))
-        _act(options)
+        ACTIONS[options.action](options)
     except (HostsError, PrerequisiteError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

@@ -9,23 +9,35 @@ import ipaddress
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from tools.hosts import access, cgroup, image, network
+from tools.hosts import access, cgroup, image, layer, network
 from tools.hosts.process import locked, mounts_below, remove_tree, run, unmount_below
 from tools.hosts.settings import GATEWAY, NETWORK, PIP_CACHE, PREFIX, STATE, TRASH, TREES, UV_CACHE, HostsError
 
 BOOT_SECONDS = 90.0
+POWER_OFF_SECONDS = 120.0
 # With --keep-unit nspawn ends with 133 when the guest reboots, and leaves starting it again to its caller.
 REBOOT_LOOP = 'while :; do "$@"; [ $? = 133 ] || exit; done'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Host:
-    """What is known about a host from its start on."""
+    """What is known about a host from its start on.
+
+    Attributes:
+        name: its name on this machine.
+        suite: its Debian.
+        address: its address on the bridge.
+        hostname: its name inside.
+        forward: what it may reach outside.
+        tree: where its own disk is.
+        image: what is below its own disk: the image, after a layer and a colon if it was booted from one.
+    """
 
     name: str
     suite: str
@@ -89,10 +101,18 @@ def _claim(host: Host) -> None:
         (directory(host.name) / "state.json").write_text(json.dumps(dataclasses.asdict(host)) + "\n")
 
 
-def up(name: str, suite: str, address: str, *, forward: str = "web", hostname: str | None = None) -> Host:
+def up(
+    name: str,
+    suite: str,
+    address: str,
+    *,
+    forward: str = "web",
+    hostname: str | None = None,
+    from_layer: str | None = None,
+) -> Host:
     """Boot a host and return when SSH answers; a host that is already up as wanted is left alone."""
     access.prepare()
-    base = image.ensure(suite)
+    below = layer.lower_directories(image.ensure(suite), suite, from_layer)
     tree = TREES / name
     host = Host(
         name=name,
@@ -101,17 +121,17 @@ def up(name: str, suite: str, address: str, *, forward: str = "web", hostname: s
         hostname=hostname or name,
         forward=forward,
         tree=str(tree),
-        image=str(base),
+        image=below,
     )
     present = known(name)
     if present is not None and alive(name):
-        # The image it was booted from may be outdated by now, which is no reason to take it away from its user.
-        host = dataclasses.replace(host, image=present.image)
-        if dataclasses.replace(present, forward=forward) != host:
+        if not as_wanted(present, host):
             raise HostsError(
                 f"Host {name} is already up, but not as wanted: Debian {present.suite}, {present.address}, "
-                f"in {present.tree}; end it first."
+                f"in {present.tree} on {present.image}; end it first."
             )
+        # The image it was booted from may be outdated by now, which is no reason to take it away from its user.
+        host = dataclasses.replace(host, image=present.image)
         _claim(host)
         network.set_forward(address, forward)
         _wait_for_ssh(host, time.monotonic() + BOOT_SECONDS)
@@ -127,6 +147,17 @@ def up(name: str, suite: str, address: str, *, forward: str = "web", hostname: s
     return host
 
 
+def as_wanted(present: Host, wanted: Host) -> bool:
+    """Whether a host differs at most in its way to the outside, and in the age of its image."""
+    same_layer = _layer_disk(present) == _layer_disk(wanted)
+    return same_layer and dataclasses.replace(present, forward=wanted.forward, image=wanted.image) == wanted
+
+
+def _layer_disk(host: Host) -> str:
+    """The layer that a host was booted from, or an empty text."""
+    return host.image.rpartition(":")[0]
+
+
 def _boot(host: Host) -> None:
     deadline = time.monotonic() + BOOT_SECONDS
     tree = Path(host.tree)
@@ -136,8 +167,10 @@ def _boot(host: Host) -> None:
     for path in (root, upper, work, UV_CACHE, PIP_CACHE):
         path.mkdir(parents=True, exist_ok=True)
     upper.chmod(0o755)
-    layers = f"lowerdir={host.image},upperdir={upper},workdir={work},volatile"
-    run(["mount", "-t", "overlay", f"{PREFIX}-{host.name}", "-o", layers, str(root)])
+    options = f"lowerdir={host.image},upperdir={upper},workdir={work},volatile"
+    # From here on a layer is in use; until here it may be deleted, and then the mount fails.
+    with locked("layers"):
+        run(["mount", "-t", "overlay", f"{PREFIX}-{host.name}", "-o", options, str(root)])
     _personalise(host, root)
     space = network.attach(host.name, host.address, host.forward)
     groups = cgroup.create(host.name)
@@ -215,6 +248,39 @@ def _wait_for_ssh(host: Host, deadline: float) -> None:
                 return
         time.sleep(0.1)
     raise HostsError(f"Host {host.name} booted, but SSH at {host.address} does not answer.")
+
+
+def save(name: str, layer_name: str) -> layer.Layer:
+    """Stop a host in good order, keep its disk as a layer, and remove what else there is of it."""
+    host = known(name)
+    if host is None or not alive(name):
+        raise HostsError(f"Host {name} is not up: only a host that runs can be stopped in good order and saved.")
+    tree = Path(host.tree)
+    if tree.parent != TREES:
+        raise HostsError(f"Host {name} belongs to another checkout, in {tree}: save it from there.")
+    if _layer_disk(host):
+        raise HostsError(f"Host {name} was booted from a layer itself, {_layer_disk(host)}: save one that was not.")
+    made = layer.Layer(name=layer_name, suite=host.suite, image=host.image)
+    layer.refuse_second(layer_name)
+    access.close_lasting_connection(host.address)
+    _power_off(name)
+    unmount_below(tree)
+    layer.keep(made, tree / "upper")
+    down(name)
+    return made
+
+
+def _power_off(name: str) -> None:
+    """Let a host stop its services, as `systemctl poweroff` does."""
+    leader = cgroup.leader(name)
+    if leader is None:
+        raise HostsError(f"Host {name} has no PID 1 that could stop it; end it with `down`.")
+    os.kill(leader, signal.SIGRTMIN + 4)
+    deadline = time.monotonic() + POWER_OFF_SECONDS
+    while cgroup.populated(name):
+        if time.monotonic() > deadline:
+            raise HostsError(f"Host {name} did not stop within {POWER_OFF_SECONDS:.0f} s; it is left as it is.")
+        time.sleep(0.05)
 
 
 def down(name: str) -> bool:

@@ -8,7 +8,7 @@ import json
 import time
 from pathlib import Path
 
-from tools.hosts.process import locked, mounts_below, remove_tree, run_logged, say
+from tools.hosts.process import locked, mounted_from, mounts_below, remove_tree, run_logged, say
 from tools.hosts.settings import IMAGES, LOGS, SUITES, HostsError
 
 LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -120,7 +120,6 @@ def _build(suite: str, image: Path) -> None:
 
 
 def _remove_outdated(suite: str, current: Path) -> None:
-    mounted = "\n".join(Path("/proc/self/mountinfo").read_text().splitlines())
     for image in IMAGES.glob(f"{suite}-*"):
-        if image != current and str(image) not in mounted and not mounts_below(image):
+        if image != current and not mounted_from(image) and not mounts_below(image):
             remove_tree(image)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -77,6 +78,23 @@ def mounts_below(path: Path) -> list[Path]:
         if point == path or path in point.parents:
             found.append(point)
     return sorted(found, key=lambda point: len(point.parts), reverse=True)
+
+
+def mounted_from(directory: Path) -> bool:
+    """Whether an overlay has a directory among its layers."""
+    return any(str(directory) in layers for layers in map(overlay_layers, mount_lines()))
+
+
+def overlay_layers(line: str) -> list[str]:
+    """Directories of the overlay that a line of mountinfo is about; none for other file systems."""
+    kind, _, options = line.partition(" - ")[2].split(" ", 2)
+    return re.split(r"[,:=]", options)[1:] if kind == "overlay" else []
+
+
+def mount_lines() -> list[str]:
+    """Lines of mountinfo, with spaces in paths as such."""
+    text = Path("/proc/self/mountinfo").read_text()
+    return text.encode().decode("unicode_escape").splitlines()
 
 
 def unmount_below(path: Path, *, tries: int = 25) -> None:

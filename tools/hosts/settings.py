@@ -9,6 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CACHE = PROJECT / ".cache" / "hosts"
 IMAGES = CACHE / "images"
+LAYERS = CACHE / "layers"
 TREES = CACHE / "trees"
 TRASH = CACHE / "trash"
 LOGS = CACHE / "logs"

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import expand
-from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import sample, variable_parts
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.registry import expand
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.path_template import sample, variable_parts
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import uses_mas
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import Route, registry
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import main_config

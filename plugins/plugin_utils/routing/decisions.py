@@ -12,19 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import regex_of, sample
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.families import family_of
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.path_template import regex_of, sample
 
 from ..model.duties import DUTIES
 from ..model.topology import Topology
 from .registry import Route, registry
-from .rules import RULES, duty_of, family, rule_of, shape
+from .rules import RULES, duty_of, rule_of, shape, table_name
 
 MAIN_UPSTREAM = "synapse_main"
 """The upstream of the main process."""
 
-# Workers serve all of their routes, so what a release adds to them is for workers as well.
-_WHOLESALE = ("federation", "key", "media", "mas")
-_ROUTED = ("client", "admin", "synapse", "saml2", "jwks", *_WHOLESALE)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 _SPLIT = re.compile(r"/(?![^{]*\})")
 
@@ -70,7 +68,7 @@ class Table:
     """The patterns of one family of paths.
 
     Attributes:
-        family: the first words of its paths, as ``rules.family`` gives them.
+        family: the first words of its paths, as ``rules.table_name`` gives them.
         entries: the patterns, in the order in which nginx tries them.
         default: where everything else of the family goes.
     """
@@ -159,23 +157,25 @@ def tables(topology: Topology) -> tuple[Table, ...]:
     """Returns the tables of all families of which a worker serves something, by name."""
     families: dict[str, list[Decision]] = {}
     for decision in decisions(topology):
-        if family(decision.route.path).split("/")[0] in _ROUTED:
-            families.setdefault(family(decision.route.path), []).append(decision)
+        family = family_of(decision.route.path)
+        if family is not None and family.reader is not None:
+            families.setdefault(table_name(decision.route.path), []).append(decision)
     found = (_table(name, families[name]) for name in sorted(families))
     return tuple(table for table in found if table.entries or table.default != MAIN_UPSTREAM)
 
 
 def _table(name: str, of_family: Sequence[Decision]) -> Table:
-    default = _default(name, of_family)
+    default = _default(of_family)
     ranked = sorted(of_family, key=lambda decision: (decision.rank, shape(decision.route.path)))
     entries = _entries([decision for decision in ranked if decision.upstream != default or decision.initial])
     return Table(family=name, entries=(*_exceptions(of_family, entries, default), *entries), default=default)
 
 
-def _default(name: str, of_family: Sequence[Decision]) -> str:
+def _default(of_family: Sequence[Decision]) -> str:
     """Returns where the rest of a family goes: to main, or to most of its workers if the family is one for workers."""
     upstreams = [decision.upstream for decision in of_family if decision.upstream != MAIN_UPSTREAM]
-    if name not in _WHOLESALE or not upstreams:
+    family = family_of(of_family[0].route.path)
+    if family is None or not family.wholesale or not upstreams:
         return MAIN_UPSTREAM
     return max(sorted(set(upstreams)), key=upstreams.count)
 

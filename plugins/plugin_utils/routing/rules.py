@@ -7,14 +7,14 @@ the duty (``model/duties.py``). So a rule is a line: a duty, and the shapes of p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
 
-from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import without_variable_parts
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.families import family_of, shape_of
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.path_template import without_variable_parts
 
 from ..model.duties import DUTIES
 from ..model.releases import Release
@@ -90,16 +90,6 @@ RULES: tuple[Rule, ...] = (
     _rule("federation_inbound", "federation/send/*"),
 )
 
-_READERS = {"federation": "federation_reader", "key": "federation_reader"}
-_VERSION = r"(?:\*|api/v1|r0|v\d+|unstable)/"
-_SHAPES = (
-    (re.compile(rf"/_matrix/(client|federation|key|media|saml2)/(?:{_VERSION})?"), r"\1/"),
-    (re.compile(rf"/_synapse/(admin)/(?:{_VERSION})?"), r"\1/"),
-    (re.compile(r"/_synapse/(?:client)/"), "synapse/"),
-    (re.compile(r"/_synapse/(mas)/"), r"\1/"),
-    (re.compile(r"/_synapse/(jwks)(?=\*|$)"), r"\1"),
-)
-
 
 @lru_cache(maxsize=4096)
 def shape(path: str) -> str:
@@ -107,19 +97,15 @@ def shape(path: str) -> str:
 
     Paths outside of the public prefixes give themselves.
     """
-    plain = without_variable_parts(path)
-    for prefix, kind in _SHAPES:
-        short, found = prefix.subn(kind, plain, count=1)
-        if found and prefix.match(plain):
-            return short
-    return plain
+    return shape_of(without_variable_parts(path))
 
 
-def family(path: str) -> str:
+def table_name(path: str) -> str:
     """Returns the first words of a shape, by which nginx finds a path's table: ``client/rooms``, ``federation``."""
-    words = shape(path).split("/")
-    alone = words[0] in ("federation", "key", "media", "saml2", "mas", "jwks")
-    return words[0] if alone else "/".join(words[:2]).rstrip("*")
+    family = family_of(path)
+    if family is not None and not family.by_word:
+        return family.name
+    return "/".join(shape(path).split("/")[:2]).rstrip("*")
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +129,8 @@ def duty_of(route: Route) -> str | None:
         return rule.duty
     if route.needs_media:
         return "media"
-    return _READERS.get(family(route.path), "client_reader")
+    family = family_of(route.path)
+    return None if family is None else family.reader
 
 
 @lru_cache(maxsize=1)
@@ -164,6 +151,8 @@ def uncovered(route: Route, release: Release) -> str | None:
     reader to which they would fall cannot answer them. While main alone can write a stream, its writes go to main
     without a rule.
     """
+    if family_of(route.path) is None:
+        return "it is in none of the families of module_utils/routes/families.py, so nginx would refuse it"
     if not route.worker:
         return None
     rule = rule_of(route)

@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.families import Audience, family_of
+
 from ..model.process import Process
 from ..model.service import Service
 from ..model.topology import Topology, natural_key
 from ..routing.decisions import decisions, serving_duty
-from ..routing.rules import family
 
 KINDS = {"client": "requests of clients", "federation": "requests of other servers", "media": "media"}
 SENDS = "sends"
@@ -171,7 +172,6 @@ def _served(topology: Topology) -> dict[str | None, list[str]]:
 
 
 def _kind(duty: str | None, path: str) -> str:
-    word = family(path).split("/")[0]
-    if duty == "media" or word == "media":
-        return "media"
-    return "federation" if word in ("federation", "key") else "client"
+    family = family_of(path)
+    audience = Audience.MEDIA if duty == "media" else Audience.CLIENTS if family is None else family.audience
+    return audience.value

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..lifecycle.observed import Observed, ServiceNeed
@@ -17,10 +16,6 @@ _PROXY = {
 }
 # Within a wave: nginx has left them out, then processes stop, then all others are up again.
 _ACTIONS = ("drain", "retire", "stop", "reload", "enable", "restart", "start")
-_SERVERS = {
-    "PostgreSQL": "While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
-    "Redis": "While Redis restarts, news between processes wait for some seconds.",
-}
 
 
 def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Observed]:
@@ -43,40 +38,22 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
     ]
 
 
-@dataclass(frozen=True)
-class ServerRestart:
-    """A restart of a server below Synapse, which its own role does before the plan is carried out.
-
-    Attributes:
-        server: ``PostgreSQL`` or ``Redis``.
-        host: where.
-        reason: why.
-    """
-
-    server: str
-    host: str
-    reason: str
-
-
 def read_needs(needs: Iterable[Mapping[str, Any]]) -> list[ServiceNeed]:
     """Reads what the roles of services ask for, one mapping with the attributes of ``ServiceNeed`` each."""
     return [ServiceNeed(**{str(key): str(value) for key, value in need.items()}) for need in needs]
 
 
-def plan_view(topology: Topology, plan: Plan, restarts: Sequence[ServerRestart] = ()) -> dict[str, Any]:
+def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
     """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines``, ``effects``, and ``why``: of the order.
 
     Args:
         topology: what is wanted.
         plan: what is done to the processes of Synapse, and to the services that they need.
-        restarts: what has happened before, to services whose roles restart them by themselves.
     """
-    texts = [f"restart {restart.server} on {restart.host}: {restart.reason}" for restart in restarts]
-    texts += _texts(topology, plan)
     return {
         "waves": list(_carried_out(plan.waves)),
-        "lines": [f"{number}. {text}" for number, text in enumerate(texts, 1)],
-        "effects": [*dict.fromkeys(_SERVERS[restart.server] for restart in restarts), *plan.effects],
+        "lines": [f"{number}. {text}" for number, text in enumerate(_texts(topology, plan), 1)],
+        "effects": list(plan.effects),
         "why": list(plan.order),
     }
 

@@ -115,10 +115,17 @@ def test_the_plan_leaves_hosts_alone_that_were_not_asked() -> None:
     assert all(wave["proxy"] is None for wave in plan["waves"])
 
 
-def test_the_plan_tells_the_restarts_of_servers_that_have_a_reason() -> None:
-    restarts = {"PostgreSQL": {"db1": "max_connections changes"}, "Redis": {"cache1": ""}}
-    plan = view("plan", FLEET, {}, None, restarts)
+def test_the_plan_restarts_the_servers_that_need_it_and_tells_what_users_notice() -> None:
+    step = {"unit": "postgresql@17-main.service", "action": "restart", "reason": "max_connections changes"}
+    needs = view(
+        "service_needs", FLEET, {"db1": {"postgres_step": step}, "cache1": {"redis_step": {}}}, ["db1", "cache1"]
+    )
+    plan = view("plan", FLEET, {}, None, needs)
     assert plan["lines"] == ["1. restart PostgreSQL on db1: max_connections changes"]
+    assert plan["effects"] == [needs[0]["effect"]]
+    (wave,) = plan["waves"]
+    (carried_out,) = wave["steps"]["db1"]
+    assert (carried_out["action"], carried_out["unit"]) == ("restart", "postgresql@17-main.service")
 
 
 def test_the_record_of_the_fleet_says_which_processes_a_host_has() -> None:

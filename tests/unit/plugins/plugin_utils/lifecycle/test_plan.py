@@ -31,7 +31,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import lay
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_maps, proxy_upstreams
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import (
     main_config,
     shared_config,

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._path_template import regex_of, sample
+from ansible_collections.baremetal.synapse.plugins.module_utils.routes.path_template import regex_of, sample
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import (
     decisions,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import (
     proxy_locations,
-    proxy_maps,
     proxy_server,
     proxy_upstreams,
 )

@@ -12,10 +12,10 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.rules import (
     RULES,
     duty_of,
-    family,
     kept_on_main,
     rule_of,
     shape,
+    table_name,
     uncovered,
 )
 
@@ -108,7 +108,7 @@ def test_what_no_worker_serves_is_for_main() -> None:
 )
 def test_the_shape_of_a_path_has_no_version_and_no_ids(path: str, kind: str, table: str) -> None:
     assert shape(path) == kind
-    assert family(path) == table
+    assert table_name(path) == table
 
 
 def test_every_rule_is_of_use() -> None:

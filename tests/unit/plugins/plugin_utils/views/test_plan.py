@@ -6,7 +6,7 @@ from __future__ import annotations
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import ServiceNeed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step, Wave
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import ServerRestart, plan_view
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import plan_view
 
 from tests.unit.fleets import one_host
 
@@ -67,22 +67,6 @@ def test_what_happens_to_several_for_one_reason_is_one_line() -> None:
         "4. nginx gets its new configuration, and sends nothing to a-sync-2",
         "5. nginx gets its new configuration",
     ]
-
-
-def test_restarts_of_servers_come_first_and_say_what_users_notice() -> None:
-    restarts = [ServerRestart("PostgreSQL", "db1", "max_connections changes"), ServerRestart("Redis", "b", "new file")]
-    view = plan_view(one_host(), Plan(waves=(Wave(proxy="apply"),), effects=("Nothing else.",)), restarts)
-    assert view["lines"] == [
-        "1. restart PostgreSQL on db1: max_connections changes",
-        "2. restart Redis on b: new file",
-        "3. nginx gets its new configuration",
-    ]
-    assert [effect.split(",")[0] for effect in view["effects"]] == [
-        "While PostgreSQL restarts",
-        "While Redis restarts",
-        "Nothing else.",
-    ]
-    assert len(view["waves"]) == 1
 
 
 def test_services_are_steps_and_are_called_by_their_titles() -> None:

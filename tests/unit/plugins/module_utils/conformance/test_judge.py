@@ -9,17 +9,12 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.module_utils._conformance import (
-    LEAKS,
-    Fleet,
-    Member,
-    Registry,
-    Verdict,
-    expand,
-    members_of,
-    verdict_table,
-)
-from ansible_collections.baremetal.synapse.plugins.module_utils._replay import Reception, Recorded, Request
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.judge import Fleet
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.members import Member
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.probes import LEAKS
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.registry import Registry
+from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.verdict import Verdict
+from ansible_collections.baremetal.synapse.plugins.module_utils.replay.messages import Reception, Recorded, Request
 
 V = "/_matrix/client/{version:v3|unstable}"
 BOTH = {"main": ["client"], "worker": ["client"]}
@@ -189,43 +184,3 @@ def test_an_address_that_is_no_http_listener_is_a_leak() -> None:
         "unix:/main.sock, which is no HTTP listener" in line
         for line in fleet.judge(Proxy(right), HTTP_CONF, SITE_CONF).leaks
     )
-
-
-def test_members_are_read_from_the_configuration_of_synapse() -> None:
-    shared = {"stream_writers": {"typing": ["w1"], "events": ["master"]}, "enable_media_repo": False}
-    http = {"type": "http", "resources": [{"names": ["client", "media"]}]}
-    replication = {"type": "http", "path": "/r.sock", "resources": [{"names": ["replication"]}]}
-    metrics = {"type": "metrics", "port": 9000, "bind_addresses": ["127.0.0.1"]}
-    own: list[dict[str, Any]] = [
-        {"listeners": [{**http, "path": "/main.sock"}, replication, metrics]},
-        {
-            "worker_name": "w1",
-            "enable_media_repo": True,
-            "worker_listeners": [{**http, "port": 8000, "bind_addresses": ["fd00::1"]}],
-        },
-    ]
-    assert members_of(shared, own) == [
-        Member("main", "unix:/main.sock", frozenset({"client", "media"}), False, frozenset({"events"})),
-        Member("w1", "[fd00::1]:8000", frozenset({"client", "media"}), True, frozenset({"typing"})),
-    ]
-
-
-def test_alternatives_of_literal_words_are_written_out() -> None:
-    assert expand("/a/{version:v1|v2}/{x}/{y:b|c}") == [
-        f"/a/{version}/{{x}}/{word}" for version in ("v1", "v2") for word in ("b", "c")
-    ]
-
-
-def test_the_table_counts() -> None:
-    verdict = Verdict(requests=7, misrouted=["a", "b"], leaks=["c"])
-    header, _, line = verdict_table([("full", verdict)]).splitlines()
-    assert dict(zip(*([cell.strip() for cell in row.split("|")[1:-1]] for row in (header, line)), strict=True)) == {
-        "inventory": "full",
-        "requests": "7",
-        "misrouted": "2",
-        "at a non-writer": "0",
-        "leaks": "1",
-        "broken affinities": "0",
-        "left on main": "0",
-        "kept": "0",
-    }

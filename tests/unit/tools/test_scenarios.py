@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The matrix of scenarios, and the tasks at which runs are killed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import yaml
+
+from tests.killed.points import FIRST, RUNS, Choice
+from tools.runs import example_hosts
+from tools.scenarios import ALONE, MATRIX, PROJECT, SUITES, Scenario, scenario_names
+
+STARTS = {
+    name: settings["ansible"]["env"]["START_EXAMPLE"]
+    for name in scenario_names()
+    if "ansible" in (settings := yaml.safe_load((PROJECT / "molecule" / name / "molecule.yml").read_text()))
+}
+
+
+def test_every_scenario_is_in_the_matrix_once_and_every_debian() -> None:
+    matrix = [Scenario.parse(text) for text in MATRIX]
+    assert sorted(scenario.name for scenario in matrix) == scenario_names()
+    assert {scenario.suite for scenario in matrix} == set(SUITES)
+    assert set(ALONE) <= set(scenario_names())
+
+
+def test_on_every_debian_scenarios_begin_with_bare_hosts() -> None:
+    deployed_bare = {"cluster", "demo", "full", "monolith"}
+    assert not deployed_bare & STARTS.keys()
+    assert {Scenario.parse(text).suite for text in MATRIX if text.partition(":")[0] in deployed_bare} == set(SUITES)
+
+
+@pytest.mark.parametrize("scenario", STARTS)
+def test_the_hosts_that_a_scenario_starts_from_have_the_names_of_its_own(scenario: str) -> None:
+    assert set(example_hosts(scenario)) <= set(example_hosts(STARTS[scenario]))
+
+
+@pytest.mark.parametrize(("runs", "tasks"), [(15, 110), (15, 107), (1, 110), (200, 110)])
+def test_runs_are_killed_in_every_part_of_a_run_and_never_behind_its_end(runs: int, tasks: int) -> None:
+    points = Choice(runs, 7).points(tasks)
+    assert len(points) == runs
+    assert points == sorted(points)
+    assert points[0] >= FIRST and points[-1] < tasks
+    assert max((right - left for left, right in pairwise(points)), default=0) <= 2 * ((tasks - FIRST) / runs + 1)
+
+
+def test_the_seed_chooses_and_repeats_the_tasks() -> None:
+    told = Choice.of({})
+    assert told.runs == RUNS
+    again = Choice.of(dict(word.split("=", 1) for word in str(told).split()))
+    assert again == told
+    assert again.points(110) == told.points(110)
+    assert Choice.of({"KILLED_RUNS": "40", "KILLED_SEED": "7"}) == Choice(40, 7)
+    assert Choice(15, 7).points(110) != Choice(15, 8).points(110)
