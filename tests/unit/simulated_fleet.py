@@ -219,6 +219,8 @@ class SimulatedFleet:
         for place in sorted(self.up)[number : number + 1]:
             self.log.append(f"{place} crashes")
             del self.up[place]
+            # nginx may still leave out those that the run before it was cut off was about to restart.
+            self.stays = {duty: members for duty, members in self.stays.items() if place not in members}
 
     @property
     def proxies(self) -> bool:

@@ -147,7 +147,7 @@ def find_changes(
     halted = {entry.place for entry in (*stopped, *reshared)}
     senders = () if everybody else _old_senders(wanted, seen, halted)
     persisted = main is not None and _main_persisted(topology, seen, main)
-    holds = main_first or not _take_turns(senders)
+    holds = main_first or not _take_turns(senders) or _stopped_before(topology, seen)
     if main is not None and persisted and senders and not holds:
         # Half of the senders get the new list while main is down, since the others would go on to send to it.
         stopped.append(main)
@@ -308,15 +308,16 @@ def _take_turns(senders: Iterable[Observed]) -> bool:
 
 
 def _main_persisted(topology: Topology, seen: Mapping[Place, Observed], main: Observed) -> bool:
-    """Tells whether the main process that runs writes events, and workers are about to.
-
-    A persister that is down, but starts at boot, is one that a run which was cut off has stopped.
-    """
-    persisters = [place_of(worker) for worker in topology.with_duty(PERSISTER)]
+    """Tells whether the main process that runs may write events, and workers are about to."""
     return (
         main.alive
         and _PERSISTERS in main.changed
-        and bool(persisters)
+        and bool(topology.with_duty(PERSISTER))
         and not any(PERSISTER in entry.duties for entry in seen.values() if _is_worker(entry))
-        and not any(place in seen and seen[place].enabled and not seen[place].alive for place in persisters)
     )
+
+
+def _stopped_before(topology: Topology, seen: Mapping[Place, Observed]) -> bool:
+    """Tells whether a run that was cut off has stopped persisters; it is unknown whether they were that before."""
+    entries = (seen.get(place_of(worker)) for worker in topology.with_duty(PERSISTER))
+    return any(entry is not None and entry.enabled and not entry.alive for entry in entries)

@@ -116,6 +116,7 @@ class _Walk:
             if wave.proxy is not None:
                 self._new_routes = self._new_routes or wave.proxy == "apply"
                 self._held = frozenset(wave.held)
+                self._look(duties)
             for step in wave.steps:
                 if step.action in _DOWN:
                     self._up.pop((step.host, step.name), None)

@@ -279,6 +279,13 @@ class Order:
         """Whether workers get what the main process gives up, so it must restart before they have it."""
         return self.main_restarts and bool(self.from_main)
 
+    @property
+    def main_takes(self) -> bool:
+        """Whether the main process gets requests that it cannot answer before it restarts."""
+        return self.main_restarts and any(
+            DUTIES[duty].exclusive and not self.topology.with_duty(duty) for duty in self.changes.taken
+        )
+
     @cached_property
     def from_main(self) -> list[Node]:
         """What gets a duty that the main process gives up."""
@@ -413,10 +420,15 @@ def _routes(order: Order) -> None:
     graph = order.graph
     blocked = order.takers if order.late_givers else {}
     served = [node for node in (*order.heirs, *order.needed) if node not in blocked]
+    if order.main is not None and order.main_takes:
+        served.append(order.main)
     graph.before(served, [ROUTES], "nginx sends them requests")
     urgent = order.heirs and not order.replaced_at_once
     if urgent:
-        spared = {*order.givers, *([order.main] if order.main_leads or order.changes.hold_senders else ())}
+        spared = {
+            *order.givers,
+            *([order.main] if order.main_leads or order.main_takes or order.changes.hold_senders else ()),
+        }
         rest = [*order.early, *order.calm, *([order.main] if order.main is not None else ())]
         graph.before(
             [ROUTES],

@@ -140,6 +140,11 @@ class _Taking:
         self.topology = changes.topology
         self.of: dict[Place, int] = {}
         self.staying = {str(duty): self._staying(str(duty)) for duty in serving_duties(self.topology) if duty}
+        stale = {place_of(process) for process in changes.stale}
+        # Whether nginx has routes to the others already is unknown while its configuration differs.
+        self._counts = {
+            duty: len(members & stale if changes.proxies else members) for duty, members in self.staying.items()
+        }
         self._away: dict[tuple[str, int], int] = {}
         # For each duty, how many turns from the first one on are full.
         self._full: dict[str, int] = {}
@@ -175,9 +180,9 @@ class _Taking:
                     self._full[duty] = self._full.get(duty, 0) + 1
 
     def _fits(self, duty: str, turn: int) -> bool:
-        count = len(self.staying[duty])
+        count = self._counts[duty]
         limit = count - count // 2 if self.changes.around_main else 1
-        return count == 1 or self._away.get((duty, turn), 0) < limit
+        return count <= 1 or self._away.get((duty, turn), 0) < limit
 
     def _earliest(self, process: Process, duties: Iterable[str]) -> int:
         place = place_of(process)

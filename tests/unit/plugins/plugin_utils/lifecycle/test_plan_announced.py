@@ -135,3 +135,10 @@ def test_an_upgrade_beside_new_persisters_lets_no_old_reader_send_to_main() -> N
     after = fleet({"reader": READER, "events": {}}, synapse_version="1.163.2")
     found = carried_out(before, after)
     assert [step.name for step in next(wave for wave in found.waves if wave.steps).steps] == ["main"]
+
+
+def test_media_that_main_takes_over_are_served_by_the_workers_until_it_can() -> None:
+    writers = {"reader": READER, "a": {"duties": ["typing"]}, "b": {"duties": ["receipts"]}}
+    moved = {"reader": READER, "a": {"duties": ["receipts"]}, "b": {"duties": ["typing"]}}
+    found = carried_out(fleet(writers, {"media": {"count": 2}}), fleet(moved))
+    assert "media" not in named_by(found.effects)

@@ -146,7 +146,7 @@ def described(fleet: SimulatedFleet, plan: Plan) -> str:
 
 
 _SETTINGS = settings(
-    max_examples=_EXAMPLES or 150,
+    max_examples=_EXAMPLES or 250,
     derandomize=not _EXAMPLES,
     database=None,
     deadline=None,
