@@ -167,7 +167,7 @@ def waits(groups: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
 
 
 def busiest(before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]], seconds: float) -> str:
-    """Returns who waited most for its share, and in which part of the time."""
+    """Returns the process that waited longest for its share, and the part of the time."""
     waited = {unit: (after[unit][1] - before[unit][1]) * _PERIOD / 1e6 / seconds for unit in before}
     unit = max(waited, key=lambda name: waited[name])
     return f"{unit} {100 * waited[unit]:.0f} %"

@@ -92,7 +92,7 @@ class Ledger:
 
 @dataclass
 class Person:
-    """Somebody who talks and listens.
+    """A user that sends and receives.
 
     Attributes:
         connect: opens a new connection to the server, with the person's account.
@@ -225,7 +225,7 @@ class CrossTraffic:
                     continue
                 gaps += self._read(person, client, answer)
                 since = answer["next_batch"]
-                # The server fetches what it missed bit by bit, whenever somebody reads back.
+                # The server fetches what it missed bit by bit, whenever a user reads back.
                 if gaps and self._hushed.is_set() and any(reader == client.user_id for reader, _ in self.ledger.lost()):
                     self._fill(person, client, since)
 

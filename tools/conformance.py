@@ -41,7 +41,7 @@ from tools.nginx import nginx_binary
 from tools.proxy_files import ProxyFiles, proxy_files
 
 INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
-# The admin API is routed as well, so somebody has to be let in.
+# The admin API is routed as well, so some clients need access.
 _SETTINGS = {"nginx_admin_allowed": ["127.0.0.0/8"]}
 
 

@@ -88,7 +88,7 @@ def certificate() -> ssl.SSLContext:
 
 
 def prove() -> tuple[list[User], list[Served]]:
-    """Use the server as two people would, and return who served what."""
+    """Use the server as two users, and return the processes that served their requests."""
     # Imported late, because `make demo-down` has to work before anything is installed.
     from tools.matrix import Client  # noqa: PLC0415
 

@@ -32,7 +32,7 @@ class MatrixError(Exception):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Account:
-    """Who somebody is on the server."""
+    """A user of the server."""
 
     user_id: str
     device_id: str

@@ -227,11 +227,11 @@ class User:
         await self.call("joined_rooms", "GET", f"{CLIENT}/joined_rooms")
 
     async def profile(self, choice: random.Random) -> None:
-        """Reads somebody's profile."""
+        """Reads the profile of a user."""
         await self.call("profile", "GET", f"{CLIENT}/profile/{encoded(choice.choice(self.peers))}")
 
     async def keys_query(self, choice: random.Random) -> None:
-        """Asks for somebody's devices."""
+        """Requests the devices of a user."""
         await self.call("keys_query", "POST", f"{CLIENT}/keys/query", {"device_keys": {choice.choice(self.peers): []}})
 
     async def account_data(self, choice: random.Random) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is different between two releases, in words for those who run them."""
+"""The differences between two releases, as text for operators."""
 
 from __future__ import annotations
 
