@@ -67,11 +67,11 @@ def _check_lost_hosts(topology: Topology, record: Mapping[str, Any], confirmed: 
             held = [duty for duty in duties if needs_handover(duty)]
             if name in confirmed or not (held or name == MAIN):
                 continue
-            what = ", ".join(held) or "the main process"
+            what = f"has the duty {', '.join(held)}" if held else "is the main process"
             raise TopologyError(
                 "inventory",
                 host,
-                f"the host is no longer in it, but {name} was not stopped there, and has the duty {what}: it and its"
+                f"the host is no longer in it, but {name} was not stopped there, and {what}: it and its"
                 " successor would run at the same time",
                 f"Put the host back with empty pools, run site.yml, then remove it. If it is gone for good, set"
                 f" {CONFIRM}: [{name}].",
