@@ -19,10 +19,6 @@ options:
     description: The result of the command; empty if the server was not asked.
     type: dict
     required: true
-  changed:
-    description: Whether the run has written files of the server, or would.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -52,9 +48,9 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.redis im
 )
 
 
-def _redis_state(server: Mapping[str, Any], answer: Mapping[str, Any], changed: bool = False) -> dict[str, Any]:
+def _redis_state(server: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     known, text = RedisServer(**plain(server)), str(answer.get("stdout", ""))
-    state = redis_state(known, code=int(answer.get("rc", 0)), answer=text, files_changed=bool(changed))
+    state = redis_state(known, code=int(answer.get("rc", 0)), answer=text)
     return {**asdict(state), "unfinished": restarted_problems(known, text)}
 
 

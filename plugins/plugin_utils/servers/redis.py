@@ -196,19 +196,19 @@ def redis_server(
     )
 
 
-def redis_state(server: RedisServer, *, code: int, answer: str, files_changed: bool) -> RedisState:
+def redis_state(server: RedisServer, *, code: int, answer: str) -> RedisState:
     """Returns what is left to do before the plan is carried out.
 
     Args:
         server: the server, as ``redis_server`` returns it.
         code: the exit code of the question.
         answer: what the server answered.
-        files_changed: whether the run has written files of the server, or would.
     """
     if server.checking and not server.existed:
         # There is no server yet, and a run that only looks installs none.
         return RedisState()
-    stale = bool(differing(server, answer)) or (server.checking and files_changed)
+    # What the file would say is compared, not whether it changes: comments restart nothing.
+    stale = bool(differing(server, answer))
     if stale and (not server.existed or code == NOT_ACTIVE):
         return RedisState(start=True)
     if not stale:

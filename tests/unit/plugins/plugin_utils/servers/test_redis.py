@@ -122,8 +122,8 @@ def test_memory_that_is_no_number(memory: Any) -> None:
 # -- the answer ------------------------------------------------------------------------------------------------------
 
 
-def state(made: RedisServer, text: str, code: int = 0, changed: bool = False) -> RedisState:
-    return redis_state(made, code=code, answer=text, files_changed=changed)
+def state(made: RedisServer, text: str, code: int = 0) -> RedisState:
+    return redis_state(made, code=code, answer=text)
 
 
 RESTART = {
@@ -135,7 +135,6 @@ RESTART = {
 
 def test_a_server_as_it_is_wanted_needs_nothing() -> None:
     made = server()
-    assert state(made, answer(made), changed=True) == RedisState()
     assert state(replace(made, existed=False), answer(made)) == RedisState()
 
 
@@ -154,10 +153,10 @@ def test_a_server_that_nothing_uses_yet_is_started_at_once() -> None:
 def test_check_mode_compares_with_what_would_be_written() -> None:
     made = server(mode="check")
     assert state(made, answer(made)) == RedisState()
-    assert state(made, answer(made), changed=True) == RedisState(step=RESTART)
+    assert state(made, answer(made, maxmemory="1")) == RedisState(step=RESTART)
     assert state(made, "", NOT_ACTIVE) == RedisState(start=True)
     # On a bare host there is nothing to restart.
-    assert state(replace(made, existed=False), "", 127, changed=True) == RedisState()
+    assert state(replace(made, existed=False), "", 127) == RedisState()
 
 
 def test_what_a_restarted_server_does_not_take_is_named_without_its_value() -> None:
