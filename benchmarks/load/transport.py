@@ -83,6 +83,7 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._http = h11.Connection(h11.CLIENT)
+        self._received = False
 
     @property
     def usable(self) -> bool:
@@ -93,34 +94,37 @@ class _Connection:
 
     async def exchange(self, head: h11.Request, body: bytes) -> Answer:
         """Sends a request and reads its answer to the end."""
-        received = False
-        status, content = 0, bytearray()
+        self._received = False
         try:
             parts = (head, h11.Data(data=body), h11.EndOfMessage())
             self._writer.write(b"".join(self._http.send(part) or b"" for part in parts))
-            while True:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    data = await self._reader.read(_CHUNK)
-                    if not data and not received:
-                        raise _ClosedError
-                    received = True
-                    self._http.receive_data(data)
-                elif isinstance(event, h11.Response):
-                    status = event.status_code
-                elif isinstance(event, h11.Data):
-                    content += event.data
-                elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
-                    break
+            status, content = await self._read_answer()
         except (OSError, ssl.SSLError) as error:
-            if not received:
+            if not self._received:
                 raise _ClosedError from error
             raise RequestError("truncated answer") from error
         except h11.RemoteProtocolError as error:
             raise RequestError("truncated answer") from error
         if self._http.our_state is self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
-        return Answer(status, bytes(content))
+        return Answer(status, content)
+
+    async def _read_answer(self) -> tuple[int, bytes]:
+        status, content = 0, bytearray()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                data = await self._reader.read(_CHUNK)
+                if not data and not self._received:
+                    raise _ClosedError
+                self._received = True
+                self._http.receive_data(data)
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                content += event.data
+            elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
+                return status, bytes(content)
 
 
 @dataclass

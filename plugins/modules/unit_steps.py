@@ -139,12 +139,8 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
     def units(*actions: str) -> list[str]:
         return [step["unit"] for step in steps if step["action"] in actions and not step["service"]]
 
-    down, up = units("stop", "retire"), units("start", "restart")
-    if units("retire"):
-        systemd.do("disable", "--quiet", *units("retire"))
-    if down:
-        systemd.do("stop", *down)
-        systemd.do("reset-failed", *down, check=False)
+    up = units("start", "restart")
+    stop_units(systemd, units("stop", "retire"), for_good=units("retire"))
     services = [step for step in steps if step["service"]]
     if target or up or services or units("enable", "reload"):
         # Unit files may have changed since systemd read them, in this run or in one that was cut off.
@@ -156,16 +152,31 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
         systemd.do("enable", "--quiet", *enabled)
     if target:
         systemd.do("start", "--job-mode=ignore-dependencies", target)
-    if up:
-        # Lifts the limit on starts that a crash loop has run into
-        systemd.do("reset-failed", *up, check=False)
-        # A start takes a second of a processor: as many at once as there are, so that none waits while it is down.
-        for batch in batches(up, os.cpu_count() or 1):
-            # Processes that start together may conflict in the database: one of them ends, and is started again.
-            if not any(systemd.do(verb, *batch, check=False) for verb in ("restart", "start")):
-                systemd.do("start", *batch)
+    start_units(systemd, up)
     if units("reload"):
         systemd.do("reload", *units("reload"))
+
+
+def stop_units(systemd: Systemd, down: list[str], for_good: list[str]) -> None:
+    """Stop units; those that stop for good do not start at boot any more."""
+    if for_good:
+        systemd.do("disable", "--quiet", *for_good)
+    if down:
+        systemd.do("stop", *down)
+        systemd.do("reset-failed", *down, check=False)
+
+
+def start_units(systemd: Systemd, up: list[str]) -> None:
+    """Start units, or restart those that run."""
+    if not up:
+        return
+    # Lifts the limit on starts that a crash loop has run into
+    systemd.do("reset-failed", *up, check=False)
+    # A start takes a second of a processor: as many at once as there are, so that none waits while it is down.
+    for batch in batches(up, os.cpu_count() or 1):
+        # Processes that start together may conflict in the database: one of them ends, and is started again.
+        if not any(systemd.do(verb, *batch, check=False) for verb in ("restart", "start")):
+            systemd.do("start", *batch)
 
 
 def carry_out_stage(module: AnsibleModule, steps: list[dict[str, Any]], target: str | None) -> list[str]:
