@@ -69,7 +69,6 @@ def proxy_files(topology: Topology, settings: Mapping[str, Any] | None = None, *
         "__nginx_maps": proxy_maps(topology),
         "__nginx_upstreams": proxy_upstreams(topology),
         "__nginx_locations": proxy_locations(topology),
-        "__nginx_tls_ports": [443, 8448],
         "__nginx_http2_directive": debian >= 13,
         "__nginx_any_address": ["", "[::]:"] if variables["nginx_ipv6"] else [""],
         "__nginx_certificate": certificate,
