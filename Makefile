@@ -43,7 +43,7 @@ molecule: setup ## Run SCENARIO=… (SUITE=trixie|bookworm, STEP=test, KEEP=1), 
 release: setup-light ## Build the tarball and the changelog of the version in galaxy.yml into dist/, and check them
 	@python -m tools.release
 
-requirements: setup-light ## Compile the pinned requirements anew, with the newest versions
+requirements: setup-light ## Compile the pinned requirements again, with the newest versions
 	@tools/compile-requirements
 
 clean: ## End all disposable hosts of this checkout and remove everything that was generated
@@ -51,7 +51,7 @@ clean: ## End all disposable hosts of this checkout and remove everything that w
 	@rm -rf --one-file-system .cache .venv .ansible .mypy_cache .pytest_cache .ruff_cache dist *.tar.gz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-routes: setup-light ## Read what a Synapse release serves, and tell what is new: make routes RELEASE=1.163.2
+routes: setup-light ## Read what a Synapse release serves, and print what is new: make routes RELEASE=1.163.2
 	@python -m tools.routes add $(RELEASE)
 
 routes-check: setup-light ## Read the newest release again, and compare

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many requests in a second a fleet serves in time, for more and more workers.
+"""How many requests per second a fleet serves in time, for growing numbers of workers.
 
 Every Synapse process gets the same small share of a CPU, so that the processes and not this machine are the limit, like
 on machines with a CPU for each of them. Inside a disposable host, CPUQuota= is not enforced; a cgroup of this machine's
 v1 cpu controller is, with a quota and a process in it. nginx, PostgreSQL and Redis are not limited.
 
-A load of real requests through nginx (``benchmarks.load``) grows in steps for as long as 95 % of the requests of every
-step are answered in time and none fails. Waiting syncs do not count as late, but a message has to reach the syncs of
-its readers within twice the time. The best step that passed is the capacity.
+A load of real requests through nginx (``benchmarks.load``) grows in steps as long as 95 % of the requests of each step
+are answered in time and none fails. Waiting syncs do not count as late, but a message must reach the syncs of its
+readers within twice the time. The best step that passed is the capacity.
 
 Usage: as root, ``.venv/bin/python -m benchmarks.capacity [0 2 4 8 16 single_host full …] [--share 0.15] [--limit 1]
 [--write]``; ``--write`` puts the table into docs/performance.md and the chart into docs/capacity.svg.
@@ -167,7 +167,7 @@ def waits(groups: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
 
 
 def busiest(before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]], seconds: float) -> str:
-    """Returns who waited most for its share, and in which part of the time."""
+    """Returns the process that waited longest for its share, and the part of the time."""
     waited = {unit: (after[unit][1] - before[unit][1]) * _PERIOD / 1e6 / seconds for unit in before}
     unit = max(waited, key=lambda name: waited[name])
     return f"{unit} {100 * waited[unit]:.0f} %"
@@ -187,7 +187,7 @@ def _percentile(values: Sequence[float], share: float = 0.95) -> float:
 
 
 def passed(report: Report, rate: float, limit: float) -> bool:
-    """Tells whether a step was served in time.
+    """Returns whether a step was served in time.
 
     Args:
         report: what came of it.
@@ -340,7 +340,7 @@ def _round_step(step: float) -> float:
 
 
 def say(text: str) -> None:
-    """Tells how far it is."""
+    """Prints the progress."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -105,7 +105,7 @@ class Attempt:
     until: float
 
     def covers(self, moment: float) -> bool:
-        """Tells whether what began then belongs to the trial."""
+        """Returns whether what began then belongs to the trial."""
         return self.since <= moment < self.until
 
 
@@ -344,7 +344,7 @@ def cut_off(chaos: Chaos, host: str, what: str, seconds: float) -> Trial:
 
 
 def edge_gone(chaos: Chaos, host: str, seconds: float) -> Trial:
-    """Returns an edge that answers nobody for some time."""
+    """Returns a trial in which an edge does not answer for some time."""
     shell = chaos.fleet.shell
     return Trial(
         "one of two edges gone",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steady traffic between the users of several servers, and a ledger of what was acknowledged and what arrived.
 
-Every person sends messages to a room, now and then also to devices, and syncs as a client does: a request that failed
-is repeated with the same transaction or token, and a gap that the server tells of is filled from the room's history.
+Every user sends messages to a room, sometimes also to devices, and syncs as a client does: a request that failed is
+repeated with the same transaction or token, and a gap that the server reports is filled from the room's history.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WHISPER_EVERY = 3
 
 
 class Ledger:
-    """What was acknowledged, who is to get it, and who got it how often. Items are event IDs and words. Thread-safe."""
+    """What was acknowledged, which users must get it, and how often each got it: event IDs and words. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class Ledger:
             return {key for key, times in self._streamed.items() if times > 1}
 
     def filled(self) -> set[tuple[str, str]]:
-        """Readers and the items that never were in their streams, but in a gap that the server told of."""
+        """Readers and the items that were never in their streams, but in a gap that the server reported."""
         with self._lock:
             return self._filled - self._streamed.keys()
 
@@ -92,7 +92,7 @@ class Ledger:
 
 @dataclass
 class Person:
-    """Somebody who talks and listens.
+    """A user that sends and receives.
 
     Attributes:
         connect: opens a new connection to the server, with the person's account.
@@ -116,7 +116,7 @@ class CrossTraffic:
         per_second: messages of each of them.
         ledger: what was acknowledged and received.
         failures: requests that were refused, cut off or not answered in time, by what they were for.
-        gaps: how often a server told of a gap in what it had to tell.
+        gaps: how often a server reported a gap.
     """
 
     people: Sequence[Person]
@@ -132,7 +132,7 @@ class CrossTraffic:
     _broken: list[BaseException] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Self:
-        # Nobody talks before all listen: what is older than a first sync is not in the stream.
+        # No user sends before all listen: what is older than a first sync is not in the stream.
         ready = threading.Barrier(len(self.people) + 1)
         for person in self.people:
             self._listeners.append(self._thread(self._listen, person, ready))
@@ -225,12 +225,12 @@ class CrossTraffic:
                     continue
                 gaps += self._read(person, client, answer)
                 since = answer["next_batch"]
-                # The server fetches what it missed bit by bit, whenever somebody reads back.
+                # The server fetches what it missed bit by bit, whenever a user reads back.
                 if gaps and self._hushed.is_set() and any(reader == client.user_id for reader, _ in self.ledger.lost()):
                     self._fill(person, client, since)
 
     def _read(self, person: Person, client: Client, answer: dict[str, Any]) -> bool:
-        """Notes what a sync has brought, and returns whether it told of a gap."""
+        """Records what a sync returned, and returns whether it reported a gap."""
         for message in answer.get("to_device", {}).get("events", []):
             if message["type"] == TO_DEVICE:
                 self.ledger.receive(client.user_id, message["content"]["word"])

@@ -11,7 +11,7 @@ PERFORMANCE = "docs/performance.md"
 
 
 def write_table(marked: re.Pattern[str], table: str, file: str = "README.md") -> None:
-    """Replaces what stands between the markers of a benchmark.
+    """Replaces what is between the markers of a benchmark.
 
     Args:
         marked: what matches the whole block; its two groups are the markers.

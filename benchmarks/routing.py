@@ -261,7 +261,7 @@ def main_conf(folder: Path, http: Iterable[str], main: Iterable[str] = ()) -> st
         "events { worker_connections 4096; }",
         "http {",
         "access_log off;",
-        # As long as the measurement, so that no connection is made anew within it.
+        # As long as the measurement, so that no connection is replaced within it.
         "keepalive_requests 100000000;",
         *temporary,
         *http,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run costs: deploying, changing nothing, adding a worker, and rendering, for small and large fleets.
 
-Everything is compared with its smallest case in the same minutes, so that what else the machine does matters less.
+Each case is compared with the smallest one in the same minutes, so that other load on the machine matters less.
 Processes are started for real, so 100 workers need 13 GiB of memory.
 
 Usage: ``.venv/bin/python -m benchmarks.runs [workers|hosts|adding|rendering …] [--most 100] [--rounds 3] [--write]``;
@@ -118,7 +118,7 @@ def done(run: Run, what: str, *, changes: bool) -> Run:
 
 
 def say(text: str) -> None:
-    """Tells how far it is."""
+    """Prints the progress."""
     print(text, file=sys.stderr, flush=True)
 
 

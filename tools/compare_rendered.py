@@ -3,7 +3,7 @@
 
 Usage: ``make compare-rendered BASE=main ARGS="--ignore '/etc/nginx/*'"``. Every case is an inventory of this checkout
 and a version of Debian. Both trees are compared: contents, links, permissions. Exit code 0 says that they are the
-same, 1 that they differ, 2 that there was nothing to compare. The trees of the revision are kept in .cache.
+same, 1 that they differ, 2 that nothing could be compared. The trees of the revision are kept in .cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tools.rendered import ROOT, Entry, RenderError, entries, render
 
 CACHE = ROOT / ".cache" / "compare-rendered"
 COLLECTION = ".ansible/collections/ansible_collections/baremetal/synapse"
-# Inventories that cannot be for every version of Debian: Debian 12 does not have Valkey.
+# Inventories that do not work with every version of Debian: Debian 12 has no Valkey.
 _DEBIANS = {"settings_several_hosts": (13,)}
 # What the tests set for their disposable hosts.
 _DISPOSABLE = {"nginx_tls_self_signed": True, "synapse_address": "{{ ansible_host }}"}
@@ -65,7 +65,7 @@ class Difference:
     lines: tuple[str, ...]
 
     def matches(self, pattern: str) -> bool:
-        """Tells whether a shell pattern matches the path on the host, or the path with case and host."""
+        """Returns whether a shell pattern matches the path on the host, or the path with case and host."""
         on_host = "/" + self.path.partition("/")[2] if "/" in self.path else f"/{self.path}"
         return fnmatchcase(on_host, pattern) or fnmatchcase(f"{self.case}/{self.path}", pattern)
 
@@ -192,7 +192,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     paths = sum(len(base) for base, _ in pairs)
     print(
         f"{checkout.name[:10]} and this checkout: {len(cases)} renderings, {paths} paths, "
-        f"{len(left)} differ, {len(found) - len(left)} differ as told by --ignore"
+        f"{len(left)} differ, {len(found) - len(left)} differ as allowed by --ignore"
     )
     return 1 if left else 0
 

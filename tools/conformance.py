@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proves the routing: every request that a release serves, through a real nginx with the rendered configuration.
+"""Checks the routing: sends every request that a release serves, through a real nginx with the rendered configuration.
 
     .venv/bin/python -m tools.conformance                      # all example inventories, all releases that are shipped
     .venv/bin/python -m tools.conformance full --release 1.163.2
 
-The verdict is the registry's of the release (``plugins/plugin_utils/routing/routes.json``), never our rules'.
+The registry of the release (``plugins/plugin_utils/routing/routes.json``) decides what is correct, never our rules.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tools.nginx import nginx_binary
 from tools.proxy_files import ProxyFiles, proxy_files
 
 INVENTORIES = Path(__file__).resolve().parent.parent / "inventories"
-# The admin API is routed as well, so somebody has to be let in.
+# The admin API is routed as well, so some clients need access.
 _SETTINGS = {"nginx_admin_allowed": ["127.0.0.0/8"]}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: a homeserver with workers on a disposable host, shown at work. `make demo-down` ends it."""
+"""`make demo`: deploys a homeserver with workers on a disposable host and tests it. `make demo-down` ends it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
 
 
 class DemoError(Exception):
-    """Something went wrong; told in one sentence."""
+    """The demo failed; the message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def certificate() -> ssl.SSLContext:
 
 
 def prove() -> tuple[list[User], list[Served]]:
-    """Use the server as two people would, and return who served what."""
+    """Use the server as two users, and return the processes that served their requests."""
     # Imported late, because `make demo-down` has to work before anything is installed.
     from tools.matrix import Client  # noqa: PLC0415
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the golden files: what the hosts of three example inventories get, as playbooks/render.yml writes it.
 
-Usage: ``python -m tools.golden`` rewrites tests/golden after a change that was meant to change it; the difference that
-git shows is then what a reviewer reads. tests/unit/test_golden.py fails while they are out of date.
+Usage: ``python -m tools.golden`` rewrites tests/golden after a change that is intended to reach the hosts. A reviewer
+reads the difference in git. tests/unit/test_golden.py fails while they are out of date.
 
 ``tests/golden/INVENTORY/HOST/PATH`` is a file of a host. ``tests/golden/INVENTORY/MANIFEST`` lists all that the hosts
 get, with permissions and targets of links. Nothing is stored twice: for a copy of another file of the same inventory,

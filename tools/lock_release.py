@@ -4,8 +4,8 @@
 
     tools/lock_release.py 1.163.2 [RELEASE …]
 
-Needs `uv` and a package index. The result holds versions and hashes only, so that it says the same everywhere.
-psycopg2 is left out: it has no wheel, and Debian's python3-psycopg2 serves as it is.
+Needs `uv` and a package index. The result contains versions and hashes only, so it is the same on every machine.
+psycopg2 is left out: it has no wheel, and Debian's python3-psycopg2 is used instead.
 """
 
 from __future__ import annotations

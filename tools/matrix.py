@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small Matrix client for the demo and the live tests.
 
-Tokens travel in headers only, and are in no representation and no error message.
+Tokens are sent in headers only, and appear in no representation and no error message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class MatrixError(Exception):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Account:
-    """Who somebody is on the server."""
+    """A user of the server."""
 
     user_id: str
     device_id: str
@@ -69,7 +69,7 @@ class Client:
     def user_id(self) -> str:
         """The user that is logged in."""
         if self.account is None:
-            raise RuntimeError("Nobody is logged in.")
+            raise RuntimeError("No user is logged in.")
         return self.account.user_id
 
     def request(
@@ -95,7 +95,7 @@ class Client:
             content=content,
             headers=sent,
             timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
-            # A path in the URL would be normalised: dots resolved, letters encoded anew.
+            # A path in the URL would be normalised: dots resolved, letters encoded again.
             extensions={"target": raw_path.encode("ascii")},
         )
         return self._http.send(request)

@@ -17,7 +17,7 @@ _CACHE = Path(__file__).resolve().parent.parent / ".cache"
 
 
 class MissingProgramError(Exception):
-    """A program that can be neither found nor unpacked; the message says why, in one sentence."""
+    """A program can be neither found nor unpacked; the message is one sentence with the reason."""
 
 
 def nginx_binary() -> Path:
@@ -71,7 +71,7 @@ def _unpack(packages: tuple[str, ...], folder: Path) -> None:
     for command in ("apt-get", "dpkg"):
         if shutil.which(command) is None:
             raise MissingProgramError(f"{packages[0]} is needed, and without {command} it cannot be unpacked.")
-    # In one step into its place: who finds the folder finds all of it.
+    # Moved in one step, so that the folder is never incomplete.
     with tempfile.TemporaryDirectory(dir=_CACHE, prefix=f"{packages[0]}.") as scratch:
         _download(packages, Path(scratch))
         root = Path(scratch) / "root"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks what the tools need from this machine, before anything is done. A missing thing is one clear sentence.
+"""Checks what the tools need from this machine, before anything is done. Each message is one sentence.
 
 `python3 -m tools.preflight` for everything, `--light` for what needs neither root nor disposable hosts.
-Standard library only, and readable by any Python 3, so that an old one gets a sentence as well.
+Standard library only, and valid for any Python 3, so that an old one prints the message as well.
 """
 
 import os

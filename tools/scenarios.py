@@ -44,6 +44,7 @@ MATRIX = (
     "six_workers:trixie",
     "generic_media_sender:trixie",
     "demo:trixie",
+    "services:trixie",
     "monolith:bookworm",
     "scaling:trixie",
 )
@@ -81,7 +82,7 @@ class Scenario:
         return LOGS / f"molecule-{self.name}-{self.suite}.log"
 
     def environment(self) -> dict[str, str]:
-        """What molecule and its playbooks are told."""
+        """The environment of molecule and its playbooks."""
         state = PROJECT / ".cache" / "molecule" / f"{self.name}-{self.suite}"
         inventory = state / "disposable" / "hosts.yml"
         inventory.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +194,7 @@ def tail(log: Path, count: int) -> list[str]:
 
 
 def last_task(log: Path) -> str:
-    """What a scenario is doing, as far as its log tells."""
+    """The current step of a scenario, by its log."""
     with contextlib.suppress(OSError):
         for line in reversed(tail(log, 200)):
             if found := re.match(r"(TASK \[.*?\]|PLAY \[.*?\]|.*::test_\w+)", line):

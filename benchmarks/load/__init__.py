@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A load of real client traffic through nginx, which counts what fails and looks for what was lost.
+"""A load of real client traffic through nginx, which counts failures and lost messages.
 
     async with Load(["https://192.0.2.10"], host="matrix.example.org", trust=context) as load:
         ...                                   # change the fleet
@@ -8,11 +8,11 @@
 ``load_running`` does the same from a program that is not asynchronous, ``python -m benchmarks.load`` from the command
 line.
 
-The server has to let the load in: open registration without verification, or its shared secret for registration and
-the admin API for this address; and rate limits (``rc_*``) above its pace. What counts as a failure of the server is an
-answer with a status of 500 or more, one that is cut off, does not come in time, or comes not at all; see ``transport``
-for how connections end. Nothing that was sent is sent again, so a message is acknowledged if its one request was
-answered with an event ID; whoever failed does the same once more, with another message, file or login.
+The server must admit the load: open registration without verification, or its shared secret for registration and
+the admin API for this address; and rate limits (``rc_*``) above its pace. A failure of the server is an answer with a
+status of 500 or more, one that is cut off, does not arrive in time, or does not arrive at all; see ``transport`` for
+how connections end. No request is repeated, so a message is acknowledged if its one request was answered with an event
+ID; a user whose request failed does the same once more, with another message, file or login.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Load:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Lets the users finish what they do, and looks for every acknowledged message."""
+        """Lets the users finish, and searches for every acknowledged message."""
         self._stopping.set()
         actions, polls = self._tasks[::2], self._tasks[1::2]
         try:

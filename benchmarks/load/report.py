@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a load has seen: requests, failures, delays, gaps, and what became of acknowledged messages."""
+"""The results of a load: requests, failures, delays, gaps, and lost messages."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Tells whether the server failed: no whole answer in time, or a status of 500 or more."""
+        """Returns whether the server failed: no whole answer in time, or a status of 500 or more."""
         return self.status == 0 or self.status >= 500
 
     @property
     def refused(self) -> bool:
-        """Tells whether the server refused what it has to accept. A rate limit is neither a failure nor a refusal."""
+        """Returns whether the server refused what it must accept. A rate limit is neither a failure nor a refusal."""
         return 400 <= self.status < 500 and self.status != LIMITED
 
     @property
     def bad(self) -> bool:
-        """Tells whether the user did not get what it asked for, and not because of a rate limit."""
+        """Returns whether the user did not get what it asked for, and not because of a rate limit."""
         return self.failed or self.refused
 
 
@@ -88,8 +88,8 @@ class Kind:
     def gap(self) -> float:
         """The longest time from the start of a failure to the end of the first success after it; infinite if none came.
 
-        Who fails tries again at its next turn, so the end is at most that later. Before the first failure nobody asked:
-        between two logins lie seconds, and to count them would measure the load instead of the fleet.
+        A user whose request failed tries again at its next turn, so the end is at most that later. The time before the
+        first failure does not count: seconds lie between two logins, and would measure the load instead of the fleet.
         """
         longest, began = 0.0, math.inf
         for outcome in self.outcomes:

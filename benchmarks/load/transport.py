@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP/1.1 over TLS as a client has to speak it, with an exact account of what went wrong.
+"""HTTP/1.1 over TLS for clients, with an exact account of failures.
 
-Libraries repeat requests silently, or give up streams that the server would still have answered. Here:
+Libraries repeat requests silently, or close streams that the server would still have answered. Here:
 
 - A connection that the server closed while it was idle is not used again, and is no failure: nothing was sent on it.
 - If both cross on the wire (the server closes an idle connection while a request is on its way), the client learns

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One user of the load: an account, its client, what it does, and what its syncs bring."""
+"""One user of the load: an account, its client, its actions, and the results of its syncs."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class User:
         return {"type": "m.login.password", "identifier": identifier, "password": self.password}
 
     async def sync(self, wait: float) -> bool:
-        """Asks for what is new, waiting for it up to some seconds; tells whether it was answered."""
+        """Syncs, waiting up to some seconds; returns whether it was answered."""
         target = f"{CLIENT}/sync?timeout={int(wait * 1000)}&filter={_FILTER}"
         if self._since:
             target += f"&since={encoded(self._since)}"
@@ -198,14 +198,14 @@ class User:
             self.acknowledged[event_id] = Message(event_id, room, started, time.monotonic())
 
     async def receipt(self, choice: random.Random) -> None:
-        """Tells that it has read something."""
+        """Sends a read receipt."""
         room = choice.choice(self.rooms)
         if event_id := self._last_seen.get(room):
             target = f"{CLIENT}/rooms/{encoded(room)}/receipt/m.read/{encoded(event_id)}"
             await self.call("receipt", "POST", target, {})
 
     async def typing(self, choice: random.Random) -> None:
-        """Tells that it types."""
+        """Sends a typing notification."""
         target = f"{CLIENT}/rooms/{encoded(choice.choice(self.rooms))}/typing/{encoded(self.user_id)}"
         await self.call("typing", "PUT", target, {"typing": choice.random() < 0.5, "timeout": 5000})
 
@@ -219,7 +219,7 @@ class User:
         await self.call("state", "GET", f"{CLIENT}/rooms/{encoded(choice.choice(self.rooms))}/state")
 
     async def members(self, choice: random.Random) -> None:
-        """Reads who is in a room."""
+        """Reads the members of a room."""
         await self.call("members", "GET", f"{CLIENT}/rooms/{encoded(choice.choice(self.rooms))}/joined_members")
 
     async def joined_rooms(self, choice: random.Random) -> None:  # noqa: ARG002  an action like the others
@@ -227,11 +227,11 @@ class User:
         await self.call("joined_rooms", "GET", f"{CLIENT}/joined_rooms")
 
     async def profile(self, choice: random.Random) -> None:
-        """Reads somebody's profile."""
+        """Reads the profile of a user."""
         await self.call("profile", "GET", f"{CLIENT}/profile/{encoded(choice.choice(self.peers))}")
 
     async def keys_query(self, choice: random.Random) -> None:
-        """Asks for somebody's devices."""
+        """Requests the devices of a user."""
         await self.call("keys_query", "POST", f"{CLIENT}/keys/query", {"device_keys": {choice.choice(self.peers): []}})
 
     async def account_data(self, choice: random.Random) -> None:
@@ -283,7 +283,7 @@ class User:
 
 
 def new_password() -> str:
-    """Returns a password that nobody needs to know."""
+    """Returns a random password."""
     return secrets.token_urlsafe(16)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Begins and ends a run that renders; works on the controller alone."""
+"""Begins and ends a run that renders; works only on the controller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._file_set import
 from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import PLACEHOLDER, placeholder
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, parse_topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import stand_in
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import assumed_host
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.tree import (
     PICTURE,
     README,
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Check the directory, or remove what is not wanted any more."""
+        """Check the directory, or remove files that are no longer wanted."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         try:
@@ -53,8 +53,8 @@ class ActionModule(ActionBase):
             result.update(changed=False, directory=str(root))
             if args["step"] == "open":
                 hostvars = (task_vars or {})["hostvars"]
-                stand_ins = {host: stand_in(host, hostvars[host]) for host in args["hosts"]}
-                result.update(placeholder=PLACEHOLDER, stand_ins=stand_ins)
+                assumed_hosts = {host: assumed_host(host, hostvars[host]) for host in args["hosts"]}
+                result.update(placeholder=PLACEHOLDER, assumed_hosts=assumed_hosts)
             else:
                 texts = {README: README_TEXT, **({PICTURE: args["picture"]} if args["picture"] else {})}
                 secrets = placeholders(parse_topology(args["topology"])) if args["topology"] else {}
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
 
 
 def placeholders(topology: Topology) -> dict[str, list[Wanted]]:
-    """Returns what stands for the secrets, for each host of Synapse."""
+    """Returns the placeholders of the secrets, for each host of Synapse."""
     return {
         host: [
             Wanted(path=file["path"], content=placeholder(file["kind"]).encode(), sensitive=True)
@@ -95,7 +95,7 @@ def finish(
     *,
     check_mode: bool,
 ) -> list[Change]:
-    """End a run: write what stands for secrets and what is beside the hosts, and remove what is not wanted any more."""
+    """End a run: write the placeholders of secrets and the common files, and remove files that are no longer wanted."""
     scratch = Path(C.DEFAULT_LOCAL_TMP)
     changes = []
     for host in sorted(secrets.keys() & came_to(root, scratch)):

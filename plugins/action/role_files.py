@@ -11,7 +11,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.context import Context
 
 FACT = "run_files"
-"""The fact of what was written for each role."""
+"""The name of the fact with the files that were written for each role."""
 
 
 class ActionModule(ActionBase):
@@ -34,13 +34,13 @@ class ActionModule(ActionBase):
         result.update(deliver(self, task_vars, joined(sets.values()), context))
         if not context.renders:
             facts = task_vars.get("ansible_facts", {})
-            known = {**facts.get(FACT, {}), **{role: told(wanted, result) for role, wanted in sets.items()}}
+            known = {**facts.get(FACT, {}), **{role: report_of(wanted, result) for role, wanted in sets.items()}}
             result.setdefault("ansible_facts", {})[FACT] = known
         return result
 
 
-def told(wanted: FileSet, result: dict[str, Any]) -> dict[str, Any]:
-    """Returns what of a result concerns one role: ``changed`` and the ``paths`` whose content is new."""
+def report_of(wanted: FileSet, result: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of a result that concerns one role: ``changed`` and the ``paths`` whose content is new."""
     own = wanted.paths
     directories = tuple(f"{entry['directory']}/" for entry in wanted.purge)
     removed = [path for path in result.get("removed_paths", ()) if path.startswith(directories)]

@@ -11,7 +11,7 @@ class ModuleDocFragment:
 author: The baremetal.synapse developers (@baremetal-synapse)
 attributes:
   check_mode:
-    description: Changes nothing and tells what would change.
+    description: Changes nothing and reports what would change.
     support: full
   diff_mode:
     description: Shows what changes, or would change.

@@ -9,7 +9,7 @@ short_description: What each process of a host depends on
 version_added: 0.1.0
 description:
   - For each process of a host, its files, links and options of the shared configuration, and which of these it reads
-    anew on SIGHUP. The units note their hashes at each start, so that a change restarts those that it concerns.
+    again on SIGHUP. The units note their hashes at each start, so that a change restarts those that it concerns.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: firewall_rules
-short_description: Who may reach the private listeners of a host
+short_description: The networks that may reach the private listeners of a host
 version_added: 0.1.0
 description:
   - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks

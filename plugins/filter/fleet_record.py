@@ -8,7 +8,7 @@ name: fleet_record
 short_description: Which host has which processes
 version_added: 0.1.0
 description:
-  - What is noted on the main host when a run is complete, so that a later run can tell which hosts left the inventory.
+  - The record of a complete run, kept on the main host. A later run finds in it the hosts that left the inventory.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """

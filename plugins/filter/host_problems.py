@@ -15,7 +15,7 @@ options:
   hostvars:
     description:
       - The variables of hosts, by inventory name; Ansible's C(hostvars) will do where they do not refer to other hosts.
-      - What M(baremetal.synapse.host_survey) tells of each host has to be its C(topology_host).
+      - Each host needs the facts of M(baremetal.synapse.host_survey) as its C(topology_host).
       - Those that P(baremetal.synapse.host_variables#filter) names count, as far as they are set.
     type: dict
     required: true
@@ -25,7 +25,7 @@ options:
     elements: str
     required: true
   with_memory:
-    description: Whether to compare what is promised of a host's memory with what it has.
+    description: Whether to compare the assigned memory of a host with the memory that it has.
     type: bool
     default: true
 extends_documentation_fragment:

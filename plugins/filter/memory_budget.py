@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: memory_budget
-short_description: How much memory of a host is promised away
+short_description: How much memory of a host is assigned
 version_added: 0.1.0
 description:
   - What all that runs on a host may take of its memory, as far as it has a limit, against the host's memory. The

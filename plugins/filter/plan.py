@@ -12,13 +12,13 @@ description:
     follows from what Synapse itself allows.
 options:
   surveys:
-    description: For each host the result of M(baremetal.synapse.unit_survey); hosts without one are left alone.
+    description: For each host the result of M(baremetal.synapse.unit_survey); other hosts get no steps.
     type: dict
     required: true
   proxies:
     description:
-      - For each host the result of C(nginx-config plan), whose C(stdout_lines) say what nginx would have to do. Without
-        any, nginx is left alone.
+      - For each host the result of C(nginx-config plan), whose C(stdout_lines) list the changes of nginx. Without
+        any, the plan does not include nginx.
     type: dict
   needs:
     description:
@@ -40,8 +40,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(waves) for the role that carries it out, C(lines) for people, C(effects) for what users notice, and C(why) for
-      the reasons of the order, a line each.
+    - C(waves) for the role that carries it out, C(lines) for the operator, C(effects) for what users notice, and
+      C(why) for the reasons of the order, a line each.
   type: dict
 """
 
@@ -65,8 +65,8 @@ def _plan(
     needs: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     topology = read_topology(topology_json)
-    asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
-    lines = [told["stdout_lines"] for told in (proxies or {}).values() if "stdout_lines" in told]
+    asked = {str(host): survey["processes"] for host, survey in surveys.items() if "processes" in survey}
+    lines = [proxy["stdout_lines"] for proxy in (proxies or {}).values() if "stdout_lines" in proxy]
     differ = any(lines) if lines else None
     found = make_plan(topology, read_surveys(plain(asked)), asked, differ, read_needs(plain(needs or [])))
     return plan_view(topology, found)

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan_problem
-short_description: What a change of the inventory must not do unasked
+short_description: Changes of the inventory that need a confirmation
 version_added: 0.1.0
 description:
-  - Tells that a host which holds something alone has left the inventory, or that a running writer would get another
-    name.
-  - Empty if all is well; else it tells the variable, its value, the reason and the fix.
+  - Reports that a host with a duty that only one process may have has left the inventory, that a running writer would
+    get another name, or that the main process would move to another host.
+  - Empty if all is well; else it names the variable, its value, the reason and the fix.
 options:
   surveys:
     description:
-      - For each host the result of M(baremetal.synapse.unit_survey). The one of the main host has what the last
-        complete run noted.
+      - For each host the result of M(baremetal.synapse.unit_survey). The one of the main host has the record of the
+        last complete run.
     type: dict
     required: true
   confirmed:
@@ -49,8 +49,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan impor
 
 
 def _plan_problem(topology_json: str, surveys: Mapping[str, Any], confirmed: Sequence[str] | None = None) -> str:
-    asked = {str(host): told["processes"] for host, told in surveys.items() if "processes" in told}
-    record = next((told["record"] for told in surveys.values() if told.get("record")), None)
+    asked = {str(host): found["processes"] for host, found in surveys.items() if "processes" in found}
+    record = next((found["record"] for found in surveys.values() if found.get("record")), None)
     try:
         check_changes(read_topology(topology_json), read_surveys(plain(asked)), plain(record), plain(confirmed or []))
     except TopologyError as error:

@@ -12,7 +12,7 @@ description:
     that is supported.
 options:
   found:
-    description: What M(baremetal.synapse.host_survey) tells of the host.
+    description: The facts that M(baremetal.synapse.host_survey) returned for the host.
     type: dict
     required: true
 extends_documentation_fragment:

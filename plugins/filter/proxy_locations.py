@@ -8,7 +8,7 @@ name: proxy_locations
 short_description: nginx locations of the fleet
 version_added: 0.1.0
 description:
-  - Locations in order, each proxied, open to admins alone, or refused.
+  - Locations in order, each proxied, open only to admins, or refused.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """

@@ -8,7 +8,7 @@ name: release_dir
 short_description: Where a release of Synapse is installed
 version_added: 0.1.0
 description:
-  - The directory of the fleet's release on a host. Its name tells the release, and has a hash of the release's lock
+  - The directory of the fleet's release on a host. Its name has the release, and a hash of the release's lock
     and of the minor version of the host's Python.
 options:
   python:

@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Reads from the inventory what the fleet depends on, and returns it as one string for the other filters.
-  - P(baremetal.synapse.topology_problem#filter) tells what is wrong with it; every other filter refuses a wrong one.
+  - P(baremetal.synapse.topology_problem#filter) returns its first error; every other filter refuses a wrong topology.
   - No facts are read, so a run with C(--limit) computes the same topology.
   - The variables, their types and defaults are listed in C(docs/topology.md).
 options:

@@ -9,7 +9,7 @@ short_description: What is wrong with an inventory
 version_added: 0.1.0
 description:
   - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
-  - It tells the variable, its value, the reason and the fix.
+  - It names the variable, its value, the reason and the fix.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """

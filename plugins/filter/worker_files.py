@@ -28,7 +28,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - One entry for each worker, sorted by name. C(name) and C(unit) are its names, C(about) tells its pool and duties,
+    - One entry for each worker, sorted by name. C(name) and C(unit) are its names, C(about) names its pool and duties,
       C(config) is a YAML document with options of Synapse, and C(drop_in) what systemd reads.
   type: list
   elements: dict

@@ -3,7 +3,7 @@
 
 Private to the collection. The work is done in two steps: `plan` only reads, and raises one error that names everything
 that is wrong; `apply` carries out what was planned. So nothing is changed on a host where something cannot be done,
-and check mode is the first step alone.
+and check mode is only the first step.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class _Planner:
         elif stat.S_ISLNK(found.st_mode):
             self.problems.append(f"{path} is a symbolic link: name the directory that it points to")
         elif not stat.S_ISDIR(found.st_mode):
-            self.problems.append(f"{path} is a {_kind(found)}, a directory is wanted: remove it or move it away")
+            self.problems.append(f"{path} is a {_kind(found)}, a directory is wanted: remove or rename it")
         else:
             self._fix_attributes(path, wanted, found)
 
@@ -171,7 +171,7 @@ class _Planner:
             return
         found = _lstat(path)
         if found is not None and not stat.S_ISREG(found.st_mode):
-            self.problems.append(f"{path} is a {_kind(found)}, a regular file is wanted: remove it or move it away")
+            self.problems.append(f"{path} is a {_kind(found)}, a regular file is wanted: remove or rename it")
             return
         before = None if found is None else Path(path).read_bytes()
         if found is not None and before == content:
@@ -196,7 +196,7 @@ class _Planner:
             return
         found = _lstat(path)
         if found is not None and not stat.S_ISLNK(found.st_mode):
-            self.problems.append(f"{path} is a {_kind(found)}, a symbolic link is wanted: remove it or move it away")
+            self.problems.append(f"{path} is a {_kind(found)}, a symbolic link is wanted: remove or rename it")
             return
         before = os.readlink(path) if found is not None else ""
         if before == target or (found is None and not self._parent_exists(path)):
@@ -246,7 +246,7 @@ class _Planner:
             found = _lstat(parent)
             if found is not None or parent in self.made:
                 kind = self.made[parent] if found is None else _kind(found)
-                self.problems.append(f"{parent}, in which {child} belongs, is a {kind}: remove it or move it away")
+                self.problems.append(f"{parent}, in which {child} belongs, is a {kind}: remove or rename it")
                 return False
             missing.insert(0, parent)
             child, parent = parent, os.path.dirname(parent)

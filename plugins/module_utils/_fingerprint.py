@@ -3,9 +3,9 @@
 """What a Synapse process started with, and what of it has changed since. Also a program, which the units call.
 
     fingerprint record INSTANCE     note what the instance starts with
-    fingerprint reloaded INSTANCE   note what a running instance has read anew on SIGHUP
+    fingerprint reloaded INSTANCE   note the inputs that a running instance has reloaded on SIGHUP
 
-An instance is ``main`` or the name of a worker; what it depends on stands in ``fingerprint.json`` beside the program.
+An instance is ``main`` or the name of a worker; its inputs are listed in ``fingerprint.json`` beside the program.
 Private to the collection; needs nothing but Python.
 """
 
@@ -69,10 +69,10 @@ class Instance:
         duties: the duties that it has by this configuration.
         links: links whose targets count, not what they lead to.
         files: files, and directories whose files count, each as a whole.
-        options: a YAML file of which each option counts by itself, None for none.
+        options: a YAML file whose options count separately, None for none.
         nested: options of it that are split once more.
         ignored: options of it that do not matter to this process.
-        reloaded: paths, or ``path: option``, that a running process reads anew on SIGHUP.
+        reloaded: paths, or ``path: option``, that a running process reloads on SIGHUP.
     """
 
     duties: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ def read_inputs(path: Path) -> tuple[Path, dict[str, Instance]]:
 
 
 def read_note(directory: Path, instance: str) -> dict[str, Any] | None:
-    """Return what was noted when the instance started: ``duties`` and ``inputs``; None if nothing tells."""
+    """Return what was noted when the instance started: ``duties`` and ``inputs``; None if unknown."""
     try:
         note = json.loads(Path(directory, instance).read_text(encoding="utf-8"))
         return {"duties": list(note["duties"]), "inputs": dict(note["inputs"])}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a process' listeners tell about it: open requests, and its place in the replication."""
+"""The state of a process from its listeners: open requests, and its connection to the replication."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def is_subscribed(address: str, port: int, timeout: float = 5.0) -> bool:
-    """Tell whether a process says in its metrics that it listens to the replication.
+    """Return whether a process reports in its metrics that it listens to the replication.
 
     Args:
         address: where its metrics are.

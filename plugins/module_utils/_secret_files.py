@@ -42,7 +42,7 @@ LONGEST = max(map(len, _PLACEHOLDERS.values()))
 
 
 def placeholder(kind: str) -> str:
-    """The file that stands for a secret: of the same form, and the same for everybody."""
+    """The placeholder of a secret: of the same form, and the same for every deployment."""
     return _PLACEHOLDERS[kind]
 
 

@@ -120,7 +120,7 @@ class Systemd:
         return sorted(unit for unit in units if any(fnmatch.fnmatchcase(unit, pattern) for pattern in patterns))
 
     def do(self, verb: str, *args: str, check: bool = True) -> bool:
-        """Run a verb on units and tell whether it worked; with ``check``, fail with the journal of those not up."""
+        """Run a verb on units and return its success; with ``check``, fail with the journal of those not up."""
         code, _out, err = self._module.run_command([self._systemctl, verb, *args], environ_update={"LC_ALL": "C"})
         if code != 0 and check:
             units = [arg for arg in args if not arg.startswith("-")]

@@ -15,7 +15,7 @@ description:
   - Templates are rendered on the controller, by the action plugin of the same name.
   - Everything is looked at before anything is changed. When something is in the way, the task fails with all that is
     wrong, and the host is as it was.
-  - A file is replaced in one step, so that nobody reads half a file.
+  - A file is replaced in one step, so that no program reads half a file.
   - In a run of C(playbooks/render.yml), no host is contacted. The same directories, files and links are written below
     C(render_to) on the controller instead, with the same bytes; owner and group are those of whoever renders, sensitive
     files have mode V(0600), and O(purge) has no part in it.
@@ -36,7 +36,7 @@ options:
   directories:
     description:
       - Directories to create. They are there before the files are written.
-      - Parents that are missing are created with mode V(0755), and belong to the user who runs the module.
+      - Parents that are missing are created with mode V(0755), and belong to the user that runs the module.
     type: list
     elements: dict
     default: []
@@ -51,7 +51,7 @@ options:
         type: str
         default: "0755"
       owner:
-        description: Name of the user who owns it.
+        description: Name of the owner.
         type: str
         default: root
       group:
@@ -88,7 +88,7 @@ options:
         type: str
         default: "0644"
       owner:
-        description: Name of the user who owns it.
+        description: Name of the owner.
         type: str
         default: root
       group:
@@ -100,7 +100,7 @@ options:
         type: bool
         default: false
       only:
-        description: The file is written by C(playbooks/render.yml) alone.
+        description: The file is written only by C(playbooks/render.yml).
         type: str
         choices: [render]
   links:
@@ -118,7 +118,7 @@ options:
         type: str
         required: true
       only:
-        description: The link is set by C(playbooks/render.yml) alone.
+        description: The link is set only by C(playbooks/render.yml).
         type: str
         choices: [render]
   purge:
@@ -174,7 +174,7 @@ RETURN = r"""
 ansible_facts:
   description:
     - In check mode only, as C(run_pending) all that this and earlier tasks would write on the host, by path, with
-      the hashes of the content and of its options, from which M(baremetal.synapse.unit_survey) tells whom it concerns.
+      the hashes of the content and of its options. M(baremetal.synapse.unit_survey) reads it.
   returned: in check mode
   type: dict
 changed_paths:

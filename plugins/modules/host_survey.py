@@ -1,13 +1,13 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell what the roles need to know of a host, in one call."""
+"""Return the facts of a host that the roles need, in one call."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_survey
-short_description: Tell what the roles need to know of a host
+short_description: Return the facts of a host that the roles need
 version_added: 0.1.0
 description:
   - Looks at the operating system, the machine, the packages, the account of Synapse and the clusters of PostgreSQL, and
@@ -138,7 +138,7 @@ def memory_mib(text: str) -> int:
 
 
 def account(user: str) -> dict[str, str] | None:
-    """Returns what is to be told of an account."""
+    """Returns the entry of an account."""
     try:
         entry = pwd.getpwnam(user)
         group = grp.getgrgid(entry.pw_gid).gr_name
@@ -194,7 +194,7 @@ def main() -> None:
     def known(path: Path) -> str:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def told(program: str, *arguments: str) -> str:
+    def output_of(program: str, *arguments: str) -> str:
         path = module.get_bin_path(program)
         return str(module.run_command([path, *arguments], check_rc=True)[1]) if path else ""
 
@@ -206,10 +206,10 @@ def main() -> None:
         python_version=platform.python_version(),
         memtotal_mb=memory_mib(known(_MEMORY)),
         processor_vcpus=len(os.sched_getaffinity(0)),
-        packages=installed(told("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
+        packages=installed(output_of("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
         account=account(module.params["user"]),
         paths={path: os.path.exists(path) for path in module.params["paths"]},
-        postgres_clusters=clusters(told("pg_lsclusters", "--no-header")),
+        postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header")),
     )
 
 

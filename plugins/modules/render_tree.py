@@ -10,7 +10,7 @@ module: render_tree
 short_description: Begin and end a run that renders the files of hosts
 version_added: 0.1.0
 description:
-  - Internal to C(playbooks/render.yml). Works on the controller alone, once for all hosts.
+  - Internal to C(playbooks/render.yml). Works only on the controller, once for all hosts.
   - Between the two steps, the tasks of M(baremetal.synapse.file_set) write below
     C(DIRECTORY/HOST) what they would write on the hosts, if the fact C(run_context) says so.
   - C(DIRECTORY/.rendered) lists what was written. Only what is listed there is ever replaced or removed.
@@ -28,8 +28,8 @@ options:
     required: true
   step:
     description:
-      - V(open) checks the directory, tells what the hosts are taken to be, and changes nothing.
-      - V(close) removes what was rendered before and what the tasks of this run did not want again. Hosts that the run
+      - V(open) checks the directory, returns the facts assumed for the hosts, and changes nothing.
+      - V(close) removes files of earlier runs that this run did not render. Hosts that the run
         did not come to (C(--limit)) keep their files; those of hosts that are not in O(hosts) go.
     type: str
     choices: [open, close]
@@ -44,7 +44,7 @@ options:
     type: str
 attributes:
   diff_mode:
-    details: Tells what is removed.
+    details: Shows the files that are removed.
 extends_documentation_fragment:
   - baremetal.synapse.attributes
 """
@@ -65,13 +65,13 @@ directory:
   type: str
   sample: /home/admin/rendered
 placeholder:
-  description: What stands for a secret.
+  description: The placeholder of a secret.
   returned: if O(step) is V(open)
   type: str
   sample: PLACEHOLDER
-stand_ins:
+assumed_hosts:
   description:
-    - For each host what M(baremetal.synapse.host_survey) would tell of it, as far as files depend on it, by the
+    - For each host the facts that M(baremetal.synapse.host_survey) would return, as far as files depend on them, by the
       variables C(render_*) of the role P(baremetal.synapse.render#role).
   returned: if O(step) is V(open)
   type: dict

@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 table:
-  description: The counts and, for each pool, what it got.
+  description: The counts and, for each pool, the requests that it received.
   type: list
   elements: str
   returned: success
@@ -100,7 +100,7 @@ _SHOWN = 100
 
 
 class AuditError(Exception):
-    """The configuration cannot be judged; the message says why and what to do."""
+    """The configuration cannot be checked; the message has the reason and the fix."""
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def _read(parameters: Mapping[str, Any], name: str) -> str:
 
 
 def pools(verdict: Verdict, members: List[Member]) -> List[str]:
-    """Returns the table of pools: processes, requests, and what was wrong at them."""
+    """Returns the table of pools: processes, requests, and faults."""
     of_pool: Dict[str, List[str]] = {}
     for member in members:
         of_pool.setdefault(re.sub(r"-\d+$", "", member.name), []).append(member.name)

@@ -14,7 +14,7 @@ description:
   - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
     order.
   - With O(copies), nothing is made. The files are copies of another host's secrets instead, and follow them.
-  - C(playbooks/render.yml) writes placeholders instead, which everybody knows. One that is found on a host is refused.
+  - C(playbooks/render.yml) writes placeholders instead, which are public. One that is found on a host is refused.
 options:
   files:
     description: The secrets.
@@ -48,7 +48,7 @@ options:
       - In check mode, a secret may be missing here, because the other host has not made it yet.
     type: dict
   owner:
-    description: Name of the user who owns the files.
+    description: Name of the owner of the files.
     type: str
     default: root
   group:
@@ -59,7 +59,7 @@ attributes:
   check_mode:
     details: Owner, group and directory need not exist yet.
   diff_mode:
-    details: Tells which secrets are made, never what they are.
+    details: Shows which secrets are made, never their content.
 extends_documentation_fragment:
   - baremetal.synapse.attributes
 """
@@ -140,7 +140,7 @@ def ensure(
 
     Args:
         files: the secrets, as the module's option of that name has them.
-        owner: name of the user who owns them.
+        owner: name of the owner.
         group: name of the group that owns them.
         check_mode: change nothing.
         copies: the content of each by its path; None to make what is missing.
@@ -187,7 +187,7 @@ def _check_mode(path: str, mode: str) -> None:
 
 
 def _refuse_no_secret(path: str, found: os.stat_result) -> None:
-    """Refuse what is in the place of a secret, for nobody but the operator knows what became of it."""
+    """Refuse an unusable secret: only the operator can restore it."""
     if not stat.S_ISREG(found.st_mode):
         raise SecretError(
             f"{path} is no regular file: put the secret there as a file, or remove it to have a new one made"

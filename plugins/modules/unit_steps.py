@@ -55,7 +55,7 @@ options:
   listeners:
     description:
       - For each instance where it takes requests (C(health) with C(socket), or C(address) and C(port)) and where its
-        metrics are (C(metrics) with C(address) and C(port)), as P(baremetal.synapse.worker_units#filter) tells.
+        metrics are (C(metrics) with C(address) and C(port)), as P(baremetal.synapse.worker_units#filter) returns it.
     type: dict
     default: {}
   replication:
@@ -127,7 +127,7 @@ def wait_until_none(names: Iterable[str], still: Callable[[str], bool], timeout:
 
 
 def batches(units: list[str], size: int) -> list[list[str]]:
-    """Split units into as many at a time; main, which others wait for, is the first by itself."""
+    """Split units into groups of at most that size; main, which others wait for, is a group of its own, the first."""
     main = [unit for unit in units if unit == MAIN_UNIT]
     others = [unit for unit in units if unit != MAIN_UNIT]
     return [part for part in (main, *(others[start : start + size] for start in range(0, len(others), size))) if part]
@@ -159,9 +159,9 @@ def carry_out(systemd: Systemd, steps: list[dict[str, Any]], target: str | None)
     if up:
         # Lifts the limit on starts that a crash loop has run into
         systemd.do("reset-failed", *up, check=False)
-        # A start takes a second of a processor: as many at once as there are, so that none is away while others start.
+        # A start takes a second of a processor: as many at once as there are, so that none waits while it is down.
         for batch in batches(up, os.cpu_count() or 1):
-            # Who starts together may be in each other's way in the database: then one ends, and is tried again.
+            # Processes that start together may conflict in the database: one of them ends, and is started again.
             if not any(systemd.do(verb, *batch, check=False) for verb in ("restart", "start")):
                 systemd.do("start", *batch)
     if units("reload"):
@@ -188,7 +188,7 @@ def carry_out_stage(module: AnsibleModule, steps: list[dict[str, Any]], target: 
         if deaf:
             module.fail_json(
                 msg=f"{', '.join(deaf)} started, but did not listen to the replication within"
-                f" {params['ready_timeout']} seconds: look at its journal, and whether Redis answers."
+                f" {params['ready_timeout']} seconds: look at its journal, and check that Redis answers."
             )
     return undrained
 

@@ -1,17 +1,17 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell which Synapse processes a host runs, and what of what they started with has changed."""
+"""Return the Synapse processes of a host, and which of their inputs have changed since their start."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: unit_survey
-short_description: Tell what runs, and what has changed since it was started
+short_description: Return the processes of a host and their changed inputs
 version_added: 0.1.0
 description:
   - Looks at all Synapse units of a host with a handful of C(systemctl) calls, and changes nothing.
-  - At each start a unit notes the hashes of what its process depends on. What differs from them now has changed since,
+  - At each start a unit notes the hashes of the inputs of its process. Inputs that differ now have changed since,
     whoever changed it and whenever. So a run that was cut off anywhere is finished by the next one.
 options:
   units:
@@ -19,7 +19,7 @@ options:
     type: dict
     default: {}
   patterns:
-    description: Shell patterns of unit names. Units that match and are not in O(units) are told as well.
+    description: Shell patterns of unit names. Units that match and are not in O(units) are returned as well.
     type: list
     elements: str
     default: []
@@ -81,7 +81,7 @@ processes:
       description: Whether systemd has an older unit file than the one on disk.
       type: bool
     known:
-      description: Whether a note tells what it was started with.
+      description: Whether its start state is known.
       type: bool
     duties:
       description: The duties that it was started with.
@@ -92,7 +92,7 @@ processes:
       type: list
       elements: str
     reloadable:
-      description: Those of them that it reads anew on SIGHUP.
+      description: Those of them that it reloads on SIGHUP.
       type: list
       elements: str
 target_reached:
@@ -125,7 +125,7 @@ def instance_of(unit: str) -> str:
 def describe(
     unit: str, name: str, state: UnitState, directory: Path, wanted: Instance | None, pending: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is to be told of one process."""
+    """Return the entry of one process."""
     note = read_note(directory, name) if state.active in ("active", "reloading") else None
     changed = [] if note is None or wanted is None else changed_since(note["inputs"], wanted.now(pending))
     return {

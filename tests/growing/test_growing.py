@@ -73,8 +73,8 @@ def test_one_machine(one: Fleet, kept: Kept) -> None:
 def test_the_plan_says_that_the_first_step_restarts_everything(three: Fleet) -> None:
     before = workers(three, "matrix1")
     output = done(three.run(playbook=PLAN)).output
-    assert "the address of main changes, every process keeps it" in output
-    assert "Everything is away for some seconds." in output
+    assert "the address of main changes, and every process reads it at its start" in output
+    assert "Everything is unavailable for some seconds." in output
     assert "start app1-reader-1, app1-sync-1, app1-sync-2" in output
     assert workers(three, "matrix1") == before
     assert workers(three, "app1") == set()
@@ -97,7 +97,7 @@ def test_one_sync_worker_more_restarts_nothing_and_site_does_what_plan_said(thre
     three.set_variables(host="app1", generic_workers={"sync": {"count": 3}, "reader": reader()})
     said = planned(done(three.run(playbook=PLAN)), "Show the plan")
     assert said == ["1. start app1-sync-3 on app1: new", "2. nginx gets its new configuration"]
-    assert planned(done(three.run()), "Say what was done")[1:] == said
+    assert planned(done(three.run()), "Show what was done")[1:] == said
     assert "app1-sync-3" in workers(three, "app1")
 
 

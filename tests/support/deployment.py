@@ -393,8 +393,8 @@ def holders(topology: Topology, duty: str, *, writer: bool = False) -> set[str]:
         duty: the duty.
         writer: only the writer of the stream can do it, no worker in its stead.
     """
-    stand_ins: Sequence[str] = () if writer else DUTIES[duty].fallback
-    for name in (duty, *stand_ins):
+    fallbacks: Sequence[str] = () if writer else DUTIES[duty].fallback
+    for name in (duty, *fallbacks):
         if workers := topology.with_duty(name):
             return {worker.name for worker in workers}
     return {topology.main.name}

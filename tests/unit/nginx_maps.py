@@ -28,7 +28,7 @@ class Outcome:
     admin: bool = False
     room: str = ""
     user: str = ""
-    stand_in: str = ""
+    fallback: str = ""
 
 
 def as_python(key: str) -> re.Pattern[str]:
@@ -104,7 +104,7 @@ class Proxy:
             admin=location["kind"] == "admin",
             room=request.value("synapse_room"),
             user=request.value("synapse_user"),
-            stand_in=request.value("synapse_fallback"),
+            fallback=request.value("synapse_fallback"),
         )
 
     def _location(self, path: str) -> dict[str, str]:

@@ -25,8 +25,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process im
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import (
     MAIN_UPSTREAM,
+    fallback_duty,
     serving_duty,
-    stand_in_duty,
     upstream_of,
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
@@ -47,9 +47,9 @@ JOBS = ("appservices", "background_tasks", "media_background", "pusher", "federa
 """Duties without requests."""
 
 _SENTENCES = {
-    "Everything is away for some seconds.": ("everything",),
-    "What only the main process serves is away for some seconds.": ("main",),
-    "Sending waits for some seconds; what was acknowledged stays.": ("events",),
+    "Everything is unavailable for some seconds.": ("everything",),
+    "What only the main process serves is unavailable for some seconds.": ("main",),
+    "Sending waits for some seconds; acknowledged messages are kept.": ("events",),
     "Other servers get messages some seconds later.": ("federation_sender",),
     "Push notifications come some seconds later.": ("pusher",),
     "Users notice nothing: other processes answer while one restarts.": (),
@@ -98,7 +98,7 @@ class Nginx:
         if fallback == MAIN_UPSTREAM:
             yield "main", None
         elif fallback:
-            yield from self._listed(fallback, stand_in_duty(self.topology, duty), held)
+            yield from self._listed(fallback, fallback_duty(self.topology, duty), held)
 
     def _listed(self, name: str, duty: str | None, held: Iterable[str]) -> Iterator[tuple[str, str | None]]:
         upstream = self.upstreams[name]

@@ -106,7 +106,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def main() -> int:
-    """Run one command; what the user can fix is told in one sentence with exit code 2."""
+    """Run one command; errors that the user can fix are reported in one sentence, with exit code 2."""
     options = _parser().parse_args()
     try:
         check(commands=COMMANDS, disk=options.action in ("image", "up"))

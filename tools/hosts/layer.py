@@ -125,7 +125,7 @@ def refuse_second(name: str) -> None:
 
 
 def in_use(layer: Layer) -> bool:
-    """Tell whether a host runs from a layer."""
+    """Return whether a host runs from a layer."""
     return mounted_from(layer.disk)
 
 

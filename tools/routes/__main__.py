@@ -4,7 +4,7 @@
 python -m tools.routes add RELEASE…        probes releases and puts them into the file, in place of another patch of the
                                            minor; 1.130 is its newest patch
 python -m tools.routes remove RELEASE…     takes releases out of the file
-python -m tools.routes check               probes the newest release of the file anew, and compares
+python -m tools.routes check               probes the newest release of the file again, and compares
 python -m tools.routes difference OLD NEW  what changes for an admin, by the file alone
 """
 
@@ -25,7 +25,7 @@ def add(path: Path, releases: list[str]) -> int:
         release = install.newest_of(wanted) if wanted.count(".") == 1 else wanted
         install.numbers(release)
         routes = probing.probe(release)
-        # Read anew each time: a probe takes a while, and the file may have changed meanwhile.
+        # Read again each time: a probe takes a while, and the file may have changed meanwhile.
         before = merge.read(path)
         book = merge.add(before, release, routes)
         merge.write(book, path)
@@ -48,7 +48,7 @@ def remove(path: Path, releases: list[str]) -> int:
 
 
 def check(path: Path, _rest: list[str]) -> int:
-    """Probes the newest release of the file anew; 1 if the file says otherwise."""
+    """Probes the newest release of the file again; returns 1 if the file differs."""
     book = merge.read(path)
     if not book.releases:
         raise RoutesError(f"{path.name} has no release: add one with `python -m tools.routes add RELEASE`.")
@@ -67,7 +67,7 @@ def check(path: Path, _rest: list[str]) -> int:
 
 
 def difference(path: Path, releases: list[str]) -> int:
-    """Tells what changes between two releases of the file."""
+    """Prints what changes between two releases of the file."""
     _tell(merge.read(path), *releases)
     return 0
 

@@ -5,4 +5,4 @@ from __future__ import annotations
 
 
 class RoutesError(ValueError):
-    """What is wrong, where, and how to fix it; one text for the one who called the tool."""
+    """The fault, its place and its fix, as one text for the user of the tool."""

@@ -82,7 +82,7 @@ def _uv(arguments: list[str], minor: str | None = None) -> str:
         raise RoutesError(f"{uv.relative_to(ROOT)} is missing: run `make setup` first.")
     env = dict(os.environ)
     if _AUTHORITIES.exists():
-        # uv looks for its own list of authorities unless told to use the system's.
+        # uv uses its own list of authorities unless configured to use the system's.
         env.setdefault("SSL_CERT_FILE", str(_AUTHORITIES))
     text = f"matrix-synapse=={minor}.*\n" if minor else None
     done = subprocess.run([str(uv), *arguments], input=text, env=env, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 1
-_REMAKE = "Restore the file, or make it anew with `python -m tools.routes add RELEASE…`."
+_REMAKE = "Restore the file, or generate it again with `python -m tools.routes add RELEASE…`."
 
 
 @dataclass(frozen=True, kw_only=True)

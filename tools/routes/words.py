@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is different between two releases, in words for those who run them."""
+"""The differences between two releases, as text for operators."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Facts:
 
 
 def difference(old: Iterable[Served], new: Iterable[Served]) -> list[str]:
-    """Tells what an admin has to know about a change of release.
+    """Returns what an admin must know about a change of release.
 
     Args:
         old: the routes of the one release.

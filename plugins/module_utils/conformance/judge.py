@@ -77,7 +77,7 @@ class Fleet:
         Args:
             replay: a running nginx with the configuration.
             http_conf: the part of the configuration with the upstreams.
-            site_conf: the server blocks, which tell who may use the admin API.
+            site_conf: the server blocks, with the networks that may use the admin API.
         """
         return _Judgement(self, replay, http_conf, admin_access_of(site_conf)).verdict()
 
@@ -151,7 +151,7 @@ class _Judgement:
             self._verdict.offloadable.add(f"{method} {case.path}")
 
     def _judge_leaks(self) -> None:
-        """What nobody may ask for, and what only some may, asked by one who may not."""
+        """Requests that no client may send, and requests of the admin API from clients that may not use it."""
         requests = [self._access.admit(Request("GET", path)) for path in LEAKS]
         if self._access.outside is not None:
             internal = sorted({path for path in self._fleet.registry.samples() if is_internal(path)})
@@ -170,13 +170,13 @@ class _Judgement:
         for (key, _), recorded in zip(requests, self._replay.send([request for _, request in requests])):
             homes.setdefault(key, set()).update(recorded.tried)
         self._verdict.broken_affinities += [
-            f"{what} ({key}) met {', '.join(self._names(met)) or 'nobody'}"
+            f"{what} ({key}) met {', '.join(self._names(met)) or 'no process'}"
             for key, met in homes.items()
             if len(met) != 1
         ]
         used: Set[str] = set().union(*homes.values())
         if len(used) == 1 and self._has_others(*used):
-            self._verdict.broken_affinities.append(f"{what}: all of them meet {self._fleet.name(*used)} alone")
+            self._verdict.broken_affinities.append(f"{what}: all of them reach only {self._fleet.name(*used)}")
 
     def _has_others(self, address: str) -> bool:
         """Returns whether the smallest upstream that has an address has others too."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes behind nginx, as Synapse's own configuration files tell them."""
+"""The processes behind nginx, read from Synapse's own configuration files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Member:
         address: where nginx reaches it, as nginx's configuration writes it.
         resources: what its listener there serves: `client`, `federation`, `media`.
         media: whether it has the media repository.
-        streams: the streams that it writes; main writes those that nobody else does.
+        streams: the streams that it writes; main writes all other streams.
     """
 
     name: str

@@ -12,7 +12,7 @@ from ..replay.messages import Request
 from ..routes.families import is_internal
 
 _SPREAD = 24
-# Of documentation (RFC 5737): nobody's own network.
+# A network for documentation (RFC 5737).
 _STRANGERS = ("203.0.113.9", "198.51.100.9", "192.0.2.9")
 
 LEAKS: Tuple[str, ...] = (
@@ -50,7 +50,7 @@ Keyed = Tuple[str, Request]
 
 @dataclass(frozen=True)
 class AdminAccess:
-    """Who may use the admin API.
+    """The clients that may use the admin API.
 
     Attributes:
         inside: an address that may; None if none may.
@@ -61,15 +61,15 @@ class AdminAccess:
     outside: Optional[str]
 
     def admit(self, request: Request) -> Request:
-        """Returns a request as one who may send it does."""
+        """Returns a request as a client with access sends it."""
         return self._from(request, self.inside)
 
     def intrude(self, request: Request) -> Request:
-        """Returns a request as one who may not send it does."""
+        """Returns a request as a client without access sends it."""
         return self._from(request, self.outside)
 
     def allows(self, path: str) -> bool:
-        """Returns whether there is somebody who may ask for a path."""
+        """Returns whether any client may request a path."""
         return self.inside is not None or not is_internal(path)
 
     def _from(self, request: Request, source: Optional[str]) -> Request:
@@ -77,7 +77,7 @@ class AdminAccess:
 
 
 def admin_access_of(site_conf: str) -> AdminAccess:
-    """Returns who may use the admin API, by the allow directives of nginx's server blocks."""
+    """Returns the clients that may use the admin API, by the allow directives of nginx's server blocks."""
     words = [item.words[1] for item in directives(site_conf) if item.words[0] == "allow" and len(item.words) == 2]
     if "all" in words:
         return AdminAccess("127.0.0.1", None)

@@ -15,7 +15,7 @@ from ..routes.path_template import regex_of, sample, variable_parts
 _MEDIA_SETTING = "enable_media_repo"
 _MAS_SETTING = "matrix_authentication_service"
 _ALTERNATIVES = re.compile(r"\{\w*:([\w./-]+(?:\|[\w./-]+)+)\}")
-_TOKEN = "syt_dXNlcg_abcdefghij_0abcde"  # noqa: S105  # of nobody
+_TOKEN = "syt_dXNlcg_abcdefghij_0abcde"  # noqa: S105  # of no real user
 
 # How ids may be written: as they are, with each special character encoded, with a slash in them, and without a server.
 _WRITTEN: Tuple[Dict[str, str], ...] = (

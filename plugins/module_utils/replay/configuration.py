@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads nginx's language: directives with their places in the text, and what a replay has to know of them.
 
-The routing audit runs on hosts, with the standard library alone; the unit tests compare this reader with crossplane.
+The routing audit runs on hosts, with only the standard library; the unit tests compare this reader with crossplane.
 """
 
 from __future__ import annotations

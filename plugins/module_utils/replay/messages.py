@@ -25,7 +25,7 @@ class Request:
         path: its target as it is sent, query included; ASCII.
         headers: more headers. Without a Host it gets the one of `Replay`, and a length if there is a body.
         source: the address of the client; None for 127.0.0.1. From one of 127.0.0.0/8 the connection really comes, any
-            other is told to nginx's realip module. Where the configuration uses that itself, it is told in the header
+            other is passed to nginx's realip module. Where the configuration uses that, it is passed in the header
             that the configuration names, as by a trusted proxy, unless `headers` have that header.
         port: the port of the configuration that it is sent to.
         body: its body.

@@ -44,7 +44,7 @@ class Nginx:
             program: the program.
             texts: the files of the configuration that are in the http block, by name.
             servers: the addresses of all servers of upstreams.
-            adds_real_ip: whether the http block trusts clients to tell their address in the replay's own header.
+            adds_real_ip: whether the http block trusts the replay's own header for the client's address.
         """
         self.ports: Dict[int, int] = dict.fromkeys(listen_ports("\n".join(texts.values())), 0)
         self._program = program
@@ -199,7 +199,7 @@ def socket_name(address: str) -> str:
 
 
 def free_ports(count: int) -> List[int]:
-    """Returns ports of 127.0.0.1 that nobody listens on at this moment."""
+    """Returns ports of 127.0.0.1 without a listener at this moment."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for sock in sockets:

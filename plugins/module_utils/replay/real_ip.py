@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which clients a configuration trusts to tell their address (nginx's realip module), and in which header."""
+"""The clients whose header a configuration trusts for their address (nginx's realip module)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RealIp:
 
     Attributes:
         trusts: the set_real_ip_from directives.
-        idle: the real_ip_header directives that have no effect, as nobody is trusted around or below them.
+        idle: the real_ip_header directives that have no effect, as no network is trusted around or below them.
         free: whether none is left in the http block, so that the replay can put its own there.
-        headers: for each port the headers in which a client's address has to be told, None among them if there is a
+        headers: for each port the headers that have to hold a client's address, None among them if there is a
             server block where that is impossible.
     """
 

@@ -18,7 +18,7 @@ def relocate(text: str, servers: Mapping[str, str], ports: Mapping[int, int], lo
     """Returns a configuration with other addresses, ports and logs; everything else stays byte for byte.
 
     Directives of TLS and HTTP/2 are dropped. As clients come without TLS, `$scheme` is written out as `https` in blocks
-    that otherwise only listen with TLS. Where nginx trusts a proxy to tell a client's address, it also trusts
+    that otherwise only listen with TLS. Where nginx trusts a proxy for the client's address, it also trusts
     127.0.0.1, from where clients come, and the header for it is written out. A real_ip_header without a trusted proxy
     has no effect, and is dropped. Lines keep their numbers.
 

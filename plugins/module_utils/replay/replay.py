@@ -136,7 +136,7 @@ class Replay:
         self._open(addresses, Manner.WAIT)
 
     def restart(self) -> None:
-        """Starts nginx anew, with everything up and an empty log: it has forgotten which servers failed."""
+        """Restarts nginx, with all upstreams up, an empty log, and no record of failed servers."""
         self.up(self.servers)
         self._nginx.stop()
         self._nginx.start()
@@ -162,14 +162,14 @@ class Replay:
         return self._loop.run_until_complete(what)
 
     def _told(self, request: Request) -> List[Tuple[str, str]]:
-        """Returns the headers that tell nginx the address of a client."""
+        """Returns the headers with the address of a client for nginx."""
         if request.source is None or is_bindable(request.source):
             return []
         headers = [name for name in self._real_ip.headers[request.port] if name is not None]
         if len(headers) < len(self._real_ip.headers[request.port]):
             raise ReplayError(
                 f"a request cannot come from {request.source}: on port {request.port} the configuration's own real_ip"
-                " directives leave no header to tell it in"
+                " directives leave no header for it"
             )
         return [(name, request.source) for name in headers]
 

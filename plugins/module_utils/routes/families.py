@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of path families: the first words of paths, whom they are open to, and which processes may serve them.
+"""The table of path families: the first words of paths, their clients, and the processes that may serve them.
 
 Private to the collection. nginx's map of families, the shapes of rules, the readers of what no rule names, the picture
 and the audit are computed from it. A route in no family is an error in the tests.

@@ -58,7 +58,7 @@ def _escape(literal: str) -> str:
 
 
 def _is_one_piece(regex: str) -> bool:
-    """Tells whether a regex needs no group of its own inside a longer one."""
+    """Returns whether a regex needs no group of its own inside a longer one."""
     return "|" not in regex or re.fullmatch(r"\(\?:[^()]*\)\??", regex) is not None
 
 

@@ -124,7 +124,7 @@ def as_tree(wanted: FileSet) -> list[Wanted]:
 
 
 def pending(texts: Mapping[str, str], links: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> dict[str, Any]:
-    """The hashes of what would be written, by path: whoever tells what a change concerns cannot read it on the host."""
+    """The hashes of the files that would be written, by path: a survey cannot read them on the host."""
     targets = {link["path"]: {"target": link["target"]} for link in links}
     written = {path: pending_digests(texts[path]) for path in result.get("rewritten_paths", ()) if path in texts}
     led_anew = {path: targets[path] for path in result.get("changed_paths", ()) if path in targets}

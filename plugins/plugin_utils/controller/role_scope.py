@@ -79,7 +79,7 @@ def file_set_of(role: str, loader: Any, templar: Any, variables: Mapping[str, An
     scope = RoleScope(role, loader, templar, variables)
     name = f"__{role}_file_set"
     if name not in scope.variables:
-        raise AnsibleActionFail(f"The role {role} has no variable {name}, which says what its files are.")
+        raise AnsibleActionFail(f"The role {role} has no variable {name}, which lists its files.")
     args = scope.value(scope.variables[name])
     if "role" in args:
         # The files of another role, which takes arguments.

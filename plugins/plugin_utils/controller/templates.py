@@ -83,7 +83,7 @@ class Templates:
         source, text = self._read("templates", file["template"], file["path"])
         directory = os.path.dirname(source)
         if directory not in self._templars:
-            # A new templar finds and wraps every filter anew.
+            # A new templar finds and wraps every filter again.
             searchpath = [directory, *self._search_path]
             self._templars[directory] = self._finder._templar.copy_with_new_env(searchpath=searchpath)
         return self._templars[directory], text
@@ -98,7 +98,7 @@ class Templates:
 
 
 def without_last_newline(text: str) -> str:
-    """Returns a template as Jinja takes it by itself: without the newline at its end."""
+    """Returns a template without the newline at its end, as Jinja reads it."""
     return text[:-1] if text.endswith("\n") else text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of each process: what stops, starts, restarts, is read anew, and which work changes hands."""
+"""The change of each process: which processes stop, start, restart or reload, and which duties they hand over."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..model.duties import DUTIES
 from ..model.process import MAIN, Process
 from ..model.topology import Topology
 from ..routing.decisions import serving_duty
-from .dependencies import held_alone, option_key, sharded_duties
+from .dependencies import needs_handover, option_key, sharded_duties
 from .observed import Observed, Place, place_of
-from .reasons import concerns_everybody, reasons_of
+from .reasons import concerns_all, reasons_of
 
 PERSISTER = "events"
 """The duty that writes events."""
@@ -29,31 +29,31 @@ _PERSISTERS = option_key(f"stream_writers.{PERSISTER}")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Changes:
-    """The processes of a fleet, by what becomes of them.
+    """The processes of a fleet, grouped by their change.
 
     Attributes:
         topology: what is wanted.
         wanted: the processes that are wanted on the hosts that were asked.
         seen: the processes that were seen there.
-        stopped: run, and must be down before any process starts: they give something up, or send or push by another
+        stopped: run, and must be down before any process starts: they hand over a duty, or send or push by another
             list.
-        reshared: persisters that stay, but share the rooms by another list, and processes that become persisters: all
+        reshared: persisters that stay, but shard rooms by another list, and processes that become persisters: all
             must be down before one of them starts.
         started: are wanted and not up, or will be stopped.
         stale: are up, and must be restarted.
         retired: are no longer wanted, and may end last.
-        reloaded: only have to read something anew.
-        disabled: are up, and would not be after a boot.
-        reasons: why, for each.
-        receivers: for processes that give up a duty for one worker when they restart: the processes that get it.
+        reloaded: only have to reload files.
+        disabled: are up, but not enabled at boot.
+        reasons: the reason of each change.
+        receivers: for processes that hand over a single-worker duty when they restart: the processes that take it.
         senders: run with another list of persisters than the one that is wanted, and send events by it.
-        main_first: the main process has to be up before any other process starts: it brings the schema to its release.
+        main_first: the main process has to be up before any other process starts: it updates the database schema.
         one_first: one process has to be up before others start: it deletes the positions of streams of writers that
             are gone. Of processes that try that together, one fails (``stream_positions`` in Synapse's
             storage/util/id_generators.py).
         hold_senders: senders that no longer know where events are written must get no requests before main starts.
-        everybody: all of them stop before any of them starts.
-        proxies: what nginx has to do: None if it is not asked in this run, else whether its configuration differs.
+        full_stop: all processes stop before any of them starts.
+        proxies: whether the configuration of nginx differs; None if the run does not include nginx.
     """
 
     topology: Topology
@@ -72,7 +72,7 @@ class Changes:
     main_first: bool
     one_first: bool
     hold_senders: bool
-    everybody: bool
+    full_stop: bool
     proxies: bool | None
 
     @cached_property
@@ -92,7 +92,7 @@ class Changes:
 
     @cached_property
     def around_main(self) -> bool:
-        """Whether main is away, or others stop: then half of each pool restarts at once, else one process of each."""
+        """Whether main or other processes stop: then half of each pool restarts at once, else one process of each."""
         return bool(self.halted or self.senders) or self.main is not None
 
     @cached_property
@@ -102,7 +102,7 @@ class Changes:
 
     @cached_property
     def taken(self) -> frozenset[str]:
-        """Duties that workers have as it is, so main has not."""
+        """Duties that workers have now, so main does not."""
         return frozenset(duty for entry in self.seen.values() if _is_worker(entry) for duty in entry.duties)
 
     @cached_property
@@ -120,32 +120,32 @@ class Changes:
         )
 
     def gains(self, process: Process) -> frozenset[str]:
-        """Returns the duties that a running process gets, of those that are held alone."""
+        """Returns the duties that a running process takes over, of those that need a handover."""
         before = self.seen[place_of(process)].duties
-        return frozenset(duty for duty in process.duties if held_alone(duty) and duty not in before)
+        return frozenset(duty for duty in process.duties if needs_handover(duty) and duty not in before)
 
 
 def find_changes(
     topology: Topology, observed: Iterable[Observed], hosts: Collection[str], proxies: bool | None
 ) -> Changes:
-    """Compares what the topology wants with what was seen.
+    """Compares the topology with the processes that the survey found.
 
     Args:
         topology: what is wanted.
         observed: the processes that were seen.
-        hosts: the hosts that were asked; of other hosts nothing is planned.
-        proxies: whether the configuration of any nginx differs; None if none is asked in this run.
+        hosts: the surveyed hosts; other hosts get no steps.
+        proxies: whether the configuration of any nginx differs; None if the run does not include nginx.
     """
     seen = {entry.place: entry for entry in observed if entry.host in hosts}
     wanted = {place_of(process): process for process in topology.processes if process.host in hosts}
     unwanted = [entry for place, entry in seen.items() if place not in wanted and (entry.alive or entry.enabled)]
-    everybody = _concerns_all(wanted, seen)
-    receivers = {} if everybody or _persisters_change(seen) else dict(_handovers(topology, wanted, seen))
+    full_stop = _concerns_all(wanted, seen)
+    receivers = {} if full_stop or _persisters_change(seen) else dict(_handovers(topology, wanted, seen))
     main = seen.get(place_of(topology.main))
     main_first = topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed)
-    stopped, reshared = _halted(wanted, seen, receivers, everybody)
+    stopped, reshared = _halted(wanted, seen, receivers, full_stop)
     halted = {entry.place for entry in (*stopped, *reshared)}
-    senders = () if everybody else _old_senders(wanted, seen, halted)
+    senders = () if full_stop else _old_senders(wanted, seen, halted)
     persisted = main is not None and _main_persisted(topology, seen, main)
     holds = main_first or not _take_turns(senders) or _stopped_before(topology, seen)
     if main is not None and persisted and senders and not holds:
@@ -167,7 +167,7 @@ def find_changes(
         reloaded=tuple(process for place, process in steady.items() if seen[place].changed),
         disabled=tuple(process for place, process in steady.items() if not seen[place].enabled),
         reasons={
-            **{entry.place: "the inventory no longer has it here" for entry in unwanted},
+            **{entry.place: "the inventory no longer assigns it to this host" for entry in unwanted},
             **{place: _reason(seen.get(place), process) for place, process in wanted.items()},
         },
         receivers=receivers,
@@ -175,7 +175,7 @@ def find_changes(
         main_first=main_first,
         one_first=main is not None and any(change.startswith(_LISTS) for change in main.changed),
         hold_senders=bool(senders) and holds and (main is None or not main.running or persisted),
-        everybody=everybody,
+        full_stop=full_stop,
         proxies=proxies,
     )
 
@@ -186,8 +186,8 @@ def _reason(entry: Observed | None, wanted: Process) -> str:
     if entry.reason is not None:
         return entry.reason
     if given := _given_up(entry, wanted):
-        return f"it gives up {', '.join(given)}"
-    return reasons_of(entry.changed) if entry.changed else "it is to start at boot"
+        return f"it hands over {', '.join(given)}"
+    return reasons_of(entry.changed) if entry.changed else "it is not enabled at boot"
 
 
 def _is_worker(entry: Observed) -> bool:
@@ -196,59 +196,59 @@ def _is_worker(entry: Observed) -> bool:
 
 def _concerns_all(wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]) -> bool:
     staying = [entry for entry in seen.values() if _is_worker(entry) and entry.place in wanted]
-    return any(concerns_everybody(change) for entry in staying for change in entry.changed)
+    return any(concerns_all(change) for entry in staying for change in entry.changed)
 
 
 def _halted(
     wanted: Mapping[Place, Process],
     seen: Mapping[Place, Observed],
     receivers: Collection[Place],
-    everybody: bool,
+    full_stop: bool,
 ) -> tuple[list[Observed], list[Observed]]:
     """Returns the processes that must be down before any process starts, and the persisters with another list."""
     alive = [entry for entry in seen.values() if entry.alive and entry.place not in receivers]
-    stopped = [entry for entry in alive if _leaves(entry, wanted.get(entry.place), everybody)]
+    stopped = [entry for entry in alive if _leaves(entry, wanted.get(entry.place), full_stop)]
     places = {entry.place for entry in stopped}
     reshared = [
-        entry for entry in alive if entry.place not in places and _persists_anew(entry, wanted.get(entry.place))
+        entry for entry in alive if entry.place not in places and _gets_new_list(entry, wanted.get(entry.place))
     ]
     return stopped, reshared
 
 
-def _persists_anew(entry: Observed, wanted: Process | None) -> bool:
-    """Tells whether a process writes events, or is about to, and runs with another list of persisters."""
+def _gets_new_list(entry: Observed, wanted: Process | None) -> bool:
+    """Returns whether a process writes events, or will, and runs with another list of persisters."""
     becomes = entry.known and wanted is not None and PERSISTER in wanted.duties and PERSISTER not in entry.duties
-    return becomes or _shares_anew(entry, PERSISTER)
+    return becomes or _shard_list_changes(entry, PERSISTER)
 
 
-def _leaves(entry: Observed, wanted: Process | None, everybody: bool) -> bool:
-    """Tells whether a running process must be down before any process starts.
+def _leaves(entry: Observed, wanted: Process | None, full_stop: bool) -> bool:
+    """Returns whether a running process must be down before any process starts.
 
-    A process that starts with a list of writers without this one would wait for ever for its next position (``advance``
+    A process that starts with a list of writers without this one would wait forever for its next position (``advance``
     in Synapse's storage/util/id_generators.py). Senders and pushers stop at once; no request waits for them.
     """
     if entry.name == MAIN:
         return wanted is None
-    if everybody:
+    if full_stop:
         return wanted is None or entry.reason is not None
     kept = wanted.duties if wanted is not None else ()
     return any(
-        held_alone(duty) and (duty not in kept or (duty != PERSISTER and _shares_anew(entry, duty)))
+        needs_handover(duty) and (duty not in kept or (duty != PERSISTER and _shard_list_changes(entry, duty)))
         for duty in entry.duties
     )
 
 
-def _shares_anew(entry: Observed, duty: str) -> bool:
+def _shard_list_changes(entry: Observed, duty: str) -> bool:
     return duty in entry.duties and sharded_duties().get(duty) in entry.changed
 
 
 def _handovers(
     topology: Topology, wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]
 ) -> Iterator[tuple[Place, frozenset[Place]]]:
-    """Returns the processes that can give up a duty when they restart, with those that get it.
+    """Returns the processes that can hand over a duty when they restart, with those that take it.
 
-    That is a duty for one worker that is no stream: it may pause, so the giver restarts in its turn, before the
-    receiver. Processes that also give up something else, or get a duty from a receiver, have to stop.
+    That is a duty for one worker that is no stream: it may pause, so the old process restarts in its turn, before
+    the new one. Processes that also hand over another duty, or take one from a receiver, have to stop.
     """
     givers = {
         entry.place: given
@@ -266,18 +266,18 @@ def _handovers(
 
 def _given_up(entry: Observed, wanted: Process | None) -> list[str]:
     kept = wanted.duties if wanted is not None else ()
-    return [duty for duty in entry.duties if held_alone(duty) and duty not in kept]
+    return [duty for duty in entry.duties if needs_handover(duty) and duty not in kept]
 
 
 def _may_pause(entry: Observed, process: Process, given: Iterable[str]) -> bool:
-    """Tells whether a process gives up nothing but duties that may pause, and restarts in turn with its peers."""
-    serves = any(DUTIES[duty].resources and not held_alone(duty) for duty in process.duties)
+    """Returns whether a process hands over only duties that may pause, and restarts in turn with its peers."""
+    serves = any(DUTIES[duty].resources and not needs_handover(duty) for duty in process.duties)
     lasting = any(DUTIES[duty].stream is not None or duty in sharded_duties() for duty in given)
     return (
         serves
         and not lasting
         and entry.reason is not None
-        and not any(_shares_anew(entry, duty) for duty in sharded_duties())
+        and not any(_shard_list_changes(entry, duty) for duty in sharded_duties())
     )
 
 
@@ -302,13 +302,13 @@ def _old_senders(
 
 
 def _take_turns(senders: Iterable[Observed]) -> bool:
-    """Tells whether some senders go on while others restart."""
+    """Returns whether some senders go on while others restart."""
     counts = Counter(duty for entry in senders for duty in entry.duties if duty in SENDERS)
     return any(count > 1 for count in counts.values())
 
 
 def _main_persisted(topology: Topology, seen: Mapping[Place, Observed], main: Observed) -> bool:
-    """Tells whether the main process that runs may write events, and workers are about to."""
+    """Returns whether the running main process may write events, and workers will."""
     return (
         main.alive
         and _PERSISTERS in main.changed
@@ -318,6 +318,6 @@ def _main_persisted(topology: Topology, seen: Mapping[Place, Observed], main: Ob
 
 
 def _stopped_before(topology: Topology, seen: Mapping[Place, Observed]) -> bool:
-    """Tells whether a run that was cut off has stopped persisters; it is unknown whether they were that before."""
+    """Returns whether a run that was cut off has stopped persisters; it is unknown whether they were that before."""
     entries = (seen.get(place_of(worker)) for worker in topology.with_duty(PERSISTER))
     return any(entry is not None and entry.enabled and not entry.alive for entry in entries)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each process depends on, so that a change restarts those that it concerns and nobody else.
+"""The inputs of each process, so that a change restarts only the processes that depend on it.
 
-Every process reads all of homeserver.yaml, but some of its options only matter to some of them: Synapse compares the
-names in them with its own (config/workers.py), and the main process hands work over to those that they name.
+Every process reads all of homeserver.yaml, but some options matter only to some processes: Synapse compares the names
+in them with its own name (config/workers.py), and the main process hands work over to the processes that they name.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _RELOAD_HANGS = (Release(1, 136), Release(1, 141))
 
 
 def option_key(option: str) -> str:
-    """Returns how an option of homeserver.yaml is called among the inputs of a process."""
+    """Returns the name of an option of homeserver.yaml among the inputs of a process."""
     return f"{layout.SHARED_CONFIG}: {option}"
 
 
 def reloads(release: Release) -> bool:
-    """Tells whether a process of this release may be told to read its caches and its logging anew."""
+    """Returns whether processes of this release can reload their caches and their logging."""
     return not _RELOAD_HANGS[0] <= release < _RELOAD_HANGS[1]
 
 
 def fingerprint_inputs(topology: Topology, host: str) -> dict[str, Any]:
-    """Returns ``fingerprint.json`` of a host: for each of its processes what it depends on."""
+    """Returns ``fingerprint.json`` of a host: the inputs of each of its processes."""
     return {
         "directory": layout.FINGERPRINT_DIR,
         "instances": {
@@ -60,15 +60,15 @@ def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
 
 
 def _ignored(topology: Topology, process: Process) -> list[str]:
-    """Returns the options that do not matter to a process, the last duties of the table first."""
+    """Returns the options that a process does not depend on, the last duties of the table first."""
     options = reversed(DUTY_OF_OPTION.items())
-    return [option for option, duty in options if not _minds(topology, process, duty)]
+    return [option for option, duty in options if not _matters(topology, process, duty)]
 
 
-def _minds(topology: Topology, process: Process, duty: Duty) -> bool:
-    """Tells whether the option that names the workers with a duty matters to a process.
+def _matters(topology: Topology, process: Process, duty: Duty) -> bool:
+    """Returns whether a process depends on the option that names the workers with a duty.
 
-    It does to those workers, and to main, which hands the work over. Jobs of the media repository run in no process
+    Those workers do, and main, which hands the work over. Jobs of the media repository run in no process
     without it, main included.
     """
     if duty.name == "media_background":
@@ -79,12 +79,12 @@ def _minds(topology: Topology, process: Process, duty: Duty) -> bool:
 def sharded_duties() -> dict[str, str]:
     """Returns the duties that are shared out by a list, with the name of the list among the inputs of a process.
 
-    Two processes with different lists would both do the work of one, or nobody would: so all stop before one starts.
+    Two processes with different lists would do the same work, or none of them would: so all stop before one starts.
     """
     lists = {duty.name: duty.option or f"stream_writers.{duty.stream}" for duty in DUTIES.values() if duty.sharded}
     return {name: option_key(option) for name, option in lists.items()}
 
 
-def held_alone(duty: str) -> bool:
-    """Tells whether a process must give the duty up before another takes it: streams, and what is for one worker."""
+def needs_handover(duty: str) -> bool:
+    """Returns whether a process must stop with a duty before another takes it: streams, and single-worker duties."""
     return DUTIES[duty].single or DUTIES[duty].stream is not None or duty in sharded_duties()

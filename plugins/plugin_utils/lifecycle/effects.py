@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users notice of a plan: it is walked wave by wave, and what no process serves at some moment is named."""
+"""What users notice of a plan: a simulation of its waves finds the duties that no process serves at some moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..model.duties import DUTIES
 from ..model.process import MAIN
-from ..routing.decisions import in_use, requested_duties, serving_duty, stand_in_duty
+from ..routing.decisions import fallback_duty, in_use, requested_duties, serving_duty
 from .changes import PERSISTER, Changes
 from .dependencies import sharded_duties
 from .observed import Observed, Place, ServiceNeed, place_of
@@ -22,14 +22,14 @@ _ROOM = "room"
 _JOBS = frozenset(
     name for name, duty in DUTIES.items() if (duty.single or name in sharded_duties()) and duty.stream is None
 )
-"""Work that goes on without requests."""
+"""Duties without requests."""
 
 
 def effects_of(changes: Changes, waves: Sequence[Wave], needs: Iterable[ServiceNeed]) -> Iterator[str]:
     """Returns what users notice, a sentence each.
 
     Args:
-        changes: what becomes of the processes.
+        changes: the changes of the processes.
         waves: the plan.
         needs: what the services below Synapse need.
     """
@@ -37,7 +37,7 @@ def effects_of(changes: Changes, waves: Sequence[Wave], needs: Iterable[ServiceN
     walk = _Walk(changes)
     walk.through(waves)
     if walk.everything:
-        yield "Everything is away for some seconds."
+        yield "Everything is unavailable for some seconds."
         return
     found = list(_sentences(walk))
     yield from found
@@ -52,9 +52,9 @@ def _nothing(changes: Changes) -> Iterator[str]:
 
 def _sentences(walk: _Walk) -> Iterator[str]:
     if walk.main:
-        yield "What only the main process serves is away for some seconds."
+        yield "What only the main process serves is unavailable for some seconds."
     if PERSISTER in walk.away:
-        yield "Sending waits for some seconds; what was acknowledged stays."
+        yield "Sending waits for some seconds; acknowledged messages are kept."
     if "federation_sender" in walk.away:
         yield "Other servers get messages some seconds later."
     if "pusher" in walk.away:
@@ -62,20 +62,20 @@ def _sentences(walk: _Walk) -> Iterator[str]:
     requested = requested_duties(walk.topology)
     requests = sorted(walk.away & requested)
     if requests:
-        yield f"Requests for {', '.join(requests)} fail for some seconds; clients ask again."
+        yield f"Requests for {', '.join(requests)} fail for some seconds; clients retry."
     jobs = sorted(walk.away & _JOBS - requested - sharded_duties().keys())
     if jobs:
         yield f"Work in the background pauses for some seconds: {', '.join(jobs)}."
 
 
 class _Walk:
-    """The fleet while a plan is carried out: which processes are up, with which configuration, and what nginx has.
+    """The state of the fleet in each wave: the processes that are up, their configuration, and that of nginx.
 
-    In each wave nginx comes first, then all that stops is down, then all that starts is up.
+    Each wave first reconfigures nginx, then stops processes, then starts processes.
 
     Attributes:
         away: duties that no process served at some moment.
-        main: whether the main process was away.
+        main: whether the main process was down at some moment.
         everything: whether no process was up at some moment.
     """
 
@@ -105,7 +105,7 @@ class _Walk:
         self._held: frozenset[str] = frozenset()
 
     def through(self, waves: Sequence[Wave]) -> None:
-        """Goes through the waves; a fleet of which nothing is up has no users."""
+        """Simulates the waves; a fleet without a running process has no users."""
         if not self._up:
             return
         for wave in waves:
@@ -128,7 +128,7 @@ class _Walk:
             self._look(duties)
 
     def _touched(self, wave: Wave, places: Iterable[Place]) -> frozenset[str]:
-        """Returns the duties that other processes may have in a wave, or whose requests they may get."""
+        """Returns the duties whose processes, or whose requests, may change in a wave."""
         if any(name == MAIN for _, name in places) or (wave.proxy == "apply" and not self._new_routes):
             return frozenset(DUTIES)
         names = {name for _, name in places} | (self._held ^ frozenset(wave.held) if wave.proxy else frozenset())
@@ -150,13 +150,13 @@ class _Walk:
         return next((place for place in self._mains if place in self._up), None)
 
     def _has(self, place: Place, duty: str) -> bool:
-        """Tells whether a process that is up has a duty, by the configuration that it runs with."""
+        """Returns whether a running process has a duty in the configuration that it runs with."""
         if self._up[place] and duty in self.changes.wanted[place].duties:
             return True
         return place in self._before.get(duty, ()) and (not self._up[place] or place in self._steady)
 
     def _upstream(self, duty: str) -> tuple[str | None, Collection[Place]]:
-        """Returns the duty whose workers nginx sends requests to, and these; None and none for main."""
+        """Returns the duty whose workers nginx sends requests to, and these workers; None and no workers for main."""
         if not self._new_routes:
             serving = next((name for name in (duty, *DUTIES[duty].fallback) if self._before.get(name)), None)
             return serving, self._before.get(serving or "", {})
@@ -165,11 +165,11 @@ class _Walk:
 
     def _is_served(self, duty: str) -> bool:
         serving, _ = self._upstream(duty)
-        # The main process being away is named already.
+        # An unavailable main process is reported separately.
         return (serving is None and self._main is None) or next(self._servers(duty), None) is not None
 
     def _servers(self, duty: str) -> Iterator[Place]:
-        """Returns the processes that get the requests of a duty now, and can answer them."""
+        """Returns the processes that receive the requests of a duty in this wave and can answer them."""
         serving, members = self._upstream(duty)
         main = [] if self._main is None else [self._main]
         if serving is None:
@@ -178,7 +178,7 @@ class _Walk:
         alone = DUTIES[duty].exclusive and len(members) == 1
         chain = [self._able(members, serving, alone=alone)]
         if not DUTIES[duty].exclusive:
-            chain += [self._stand_ins(duty, members), iter(main)]
+            chain += [self._fallbacks(duty, members), iter(main)]
         for places in chain:
             first = next(places, None)
             if first is not None:
@@ -193,9 +193,9 @@ class _Walk:
             if place in self._up and (alone or place[1] not in self._held) and self._has(place, duty)
         )
 
-    def _stand_ins(self, duty: str, members: Collection[Place]) -> Iterator[Place]:
+    def _fallbacks(self, duty: str, members: Collection[Place]) -> Iterator[Place]:
         if self._new_routes:
-            other = stand_in_duty(self.topology, duty)
+            other = fallback_duty(self.topology, duty)
             yield from () if other is None else self._able(self._wanted[other], other)
             return
         for other in DUTIES[duty].fallback:
@@ -208,12 +208,12 @@ class _Walk:
         return not (self.topology.with_duty(duty) if new else self._before.get(duty))
 
     def _holders(self, duty: str, *, new: bool) -> tuple[Place, ...]:
-        """Returns the processes that have a duty by the new or the old configuration: workers, or main."""
+        """Returns the processes that have a duty in the new or the old configuration: workers, or main."""
         found = tuple((self._wanted if new else self._before).get(duty, ()))
         return found or tuple(self._mains[-1:] if new else self._mains[:1])
 
     def _is_written(self) -> bool:
-        """Tells whether the processes that get the requests of rooms reach all persisters that they know."""
+        """Returns whether the processes that receive requests of rooms reach all persisters in their list."""
         senders = self._servers(_ROOM)
         if not self.changes.persisters_change:
             return next(senders, None) is None or all(place in self._up for place in self._holders(PERSISTER, new=True))
@@ -224,7 +224,7 @@ class _Walk:
         )
 
     def _is_done(self, duty: str) -> bool:
-        """Tells whether all processes that share the work of a duty are up, by one list of them."""
+        """Returns whether all processes that share the work of a duty are up and use the same list."""
         old, new = (self._holders(duty, new=which) for which in (False, True))
         if {place[1] for place in (*old, *new)} == {MAIN}:
             return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan starts from: the processes as a survey saw them, and what the services below them need."""
+"""The input of a plan: the processes that a survey found, and the needs of the services below Synapse."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """One process as a survey saw it.
+    """One process that a survey found.
 
     Attributes:
         name: the instance, ``main`` or the name of a worker.
-        host: where it was seen.
+        host: the inventory name of its host.
         unit: its systemd unit.
         active: systemd's ``ActiveState``.
         enabled: whether it starts at boot.
         unread: whether systemd has an older unit file than the one on disk.
-        known: whether a note tells what it was started with.
+        known: whether its start state is known.
         duties: the duties that it was started with.
         changed: inputs that have changed since, by name.
-        reloadable: those of them that SIGHUP makes it read anew.
+        reloadable: those of them that it reloads on SIGHUP.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Observed:
 
     @property
     def place(self) -> Place:
-        """Where it is and what it is called."""
+        """Its host and its name."""
         return self.host, self.name
 
     @property
@@ -52,23 +52,23 @@ class Observed:
 
     @property
     def alive(self) -> bool:
-        """Whether it has a process, or will have one without our doing."""
+        """Whether it has a process, or systemd will start one."""
         return self.active not in ("inactive", "failed")
 
     @property
     def reason(self) -> str | None:
         """Why it must be restarted; None if it need not."""
         if not self.known:
-            return "it is unknown what it was started with"
+            return "its start state is unknown"
         changes = [change for change in self.changed if change not in self.reloadable]
         if changes:
             return reasons_of(changes)
-        return "systemd has not read its unit file anew" if self.unread else None
+        return "systemd has not reloaded its unit file" if self.unread else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceNeed:
-    """Something that a service below Synapse needs from a run, as its role has found it.
+    """A step that a service below Synapse needs, as its role found it.
 
     Attributes:
         service: the name of the service, such as ``postgres``.

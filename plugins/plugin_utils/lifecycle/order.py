@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The order of a plan: steps, edges "A before B, because ...", and the waves that follow from them.
 
-An edge joins two groups of steps. A step comes one wave after the last step that is before it, and no later. What nginx
-does is a node of the graph as well: it comes first in its wave, so steps that need it may be in the same one.
+An edge joins two groups of steps. A step is in the wave after its last predecessor, and no later. Changes of nginx
+are nodes of the graph too: nginx comes first in a wave, so steps that depend on it may be in the same wave.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from ..model.duties import DUTIES
 from ..model.process import Process
 from ..synapse.units import unit_of
 from .changes import PERSISTER, SENDERS, Changes
-from .dependencies import held_alone, sharded_duties
+from .dependencies import needs_handover, sharded_duties
 from .observed import Observed, ServiceNeed, place_of
 from .steps import Step
-from .turns import Turns, is_missed, left_out, served_by
+from .turns import Turns, can_be_held_back, is_missed, served_by
 
 ROUTES = ("nginx", "", "routes")
 """nginx gets its new configuration."""
 SWITCH = ("nginx", "", "senders")
-"""nginx sends nothing any more to processes that send events by the old list of persisters."""
+"""nginx holds back processes that send events by the old list of persisters."""
 FINAL = ("nginx", "", "end")
-"""nginx leaves no process out any more."""
+"""nginx holds back no process."""
 
 _TEXTS = {
     ROUTES: "nginx has its new configuration",
-    SWITCH: "nginx leaves out what sends by the old list of persisters",
-    FINAL: "nginx leaves no process out",
+    SWITCH: "nginx holds back the processes that send by the old list of persisters",
+    FINAL: "nginx holds back no process",
 }
 _SHOWN = 4
 _POLLED = frozenset(("sync", "initial_sync", "sliding_sync"))
 """Duties with requests that wait for news."""
 
 Node = tuple[str, str, str]
-"""What happens, where, and to which process or service."""
+"""An action, a host, and a process or service."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """All of one group before all of another one.
+    """All steps of one group come before all steps of another one.
 
     Attributes:
-        before: what comes first.
-        after: what waits for it.
-        because: why.
+        before: the group that comes first.
+        after: the group that waits for it.
+        because: the reason.
     """
 
     before: tuple[Node, ...]
@@ -76,7 +76,7 @@ class Graph:
         return node
 
     def before(self, first: Iterable[Node], then: Iterable[Node], because: str) -> None:
-        """Adds an edge; a node in both groups is not before itself."""
+        """Adds an edge; a node in both groups does not precede itself."""
         earlier = tuple(dict.fromkeys(first))
         later = tuple(node for node in dict.fromkeys(then) if node not in set(earlier))
         if earlier and later:
@@ -86,7 +86,7 @@ class Graph:
         """Returns the wave of each node, from 0.
 
         Raises:
-            ValueError: the edges make a circle.
+            ValueError: the edges form a cycle.
         """
         into: dict[Node, list[int]] = {node: [] for node in (*self.steps, *_TEXTS)}
         out: dict[Node, list[int]] = {node: [] for node in into}
@@ -113,12 +113,12 @@ class Graph:
                     if not waiting[later]:
                         ready.append(later)
         if any(waiting.values()):
-            raise ValueError(f"the order of the plan has a circle: {[node for node in into if waiting[node]]}")
+            raise ValueError(f"the order of the plan has a cycle: {[node for node in into if waiting[node]]}")
         return level
 
 
 def _takes(node: Node) -> int:
-    """Returns how many waves later the next node is: what waits for nginx is in the wave that nginx begins."""
+    """Returns how many waves later the next node is: steps that wait for nginx are in the same wave."""
     return 0 if node in (ROUTES, SWITCH) else 1
 
 
@@ -142,7 +142,7 @@ def _group(graph: Graph, nodes: Sequence[Node]) -> str:
 
 
 class Order:
-    """The graph of one plan, and the groups of steps that its edges join."""
+    """The graph of one plan, and the groups of steps that its edges connect."""
 
     def __init__(self, changes: Changes, turns: Turns, needs: Iterable[ServiceNeed]) -> None:
         self.changes, self.turns = changes, turns
@@ -172,7 +172,7 @@ class Order:
                 self.graph.add(_step(action, process, self.changes.reasons[place_of(process)]))
 
     def _drained(self) -> list[tuple[str, str]]:
-        early = self.turns.left_out_early
+        early = self.turns.held_back_early
         return [place for place in self.changes.seen if place in early]
 
     def _seen_step(self, action: str, place: tuple[str, str], reason: str, *, drain: bool = False) -> Node:
@@ -195,45 +195,45 @@ class Order:
                 "start" if turn is None and place in self.started else "restart",
                 process,
                 self.changes.reasons[place],
-                drain=waited and self.is_left_out(process) and not self._waits_in_vain(process),
+                drain=waited and self.is_held_back(process) and not self._waits_for_old_persister(process),
             )
         )
 
-    def is_left_out(self, process: Process) -> bool:
-        """Tells whether nginx leaves a process out while it restarts, for all or some of its requests."""
+    def is_held_back(self, process: Process) -> bool:
+        """Returns whether nginx holds back a process while it restarts, for all or some of its requests."""
         if self.changes.proxies is None or process.is_main:
             return False
         sends = place_of(process) in self.old_senders and bool(served_by(self.topology, process))
-        return sends or left_out(self.topology, process)
+        return sends or can_be_held_back(self.topology, process)
 
-    def _waits_in_vain(self, process: Process) -> bool:
-        """Tells whether requests may hang in a process that still sends to a persister which has left.
+    def _waits_for_old_persister(self, process: Process) -> bool:
+        """Returns whether requests may hang in a process that still sends to a removed persister.
 
-        It would try for half a minute (``RETRY_ON_CONNECT_ERROR`` in Synapse's replication/http/_base.py). Cut off,
-        clients send again, to a process with the new list; other requests have had their time since nginx left the
-        process out.
+        The process retries for half a minute (``RETRY_ON_CONNECT_ERROR`` in Synapse's replication/http/_base.py).
+        Disconnected clients retry, with a process that has the new list; other requests had time to end since nginx
+        held back the process.
         """
         left = any(PERSISTER in entry.duties or entry.name == "main" for entry in self.changes.stopped)
         return left and bool(set(SENDERS) & set(process.duties)) and not _POLLED & set(process.duties)
 
     def _sort_out(self) -> None:
-        """Sorts what starts by how urgent it is."""
+        """Sorts the processes that start into groups, by urgency."""
         changes = self.changes
-        self.heirs: list[Node] = []
+        self.takeovers: list[Node] = []
         self.needed: list[Node] = []
-        self.calm: list[Node] = []
+        self.deferred: list[Node] = []
         self.persisters: list[Node] = []
         self.lists: list[Node] = []
         early = [process for process in changes.stale if self.turns.of.get(place_of(process)) == 0]
         gaining = [process for process in early if any(map(is_missed, changes.gains(process)))]
-        self.heirs += [self.up[place_of(process)] for process in gaining]
-        urgent = set(self.heirs)
+        self.takeovers += [self.up[place_of(process)] for process in gaining]
+        urgent = set(self.takeovers)
         for process in changes.started:
             if not process.is_main:
                 self._group_of(process).append(self.up[place_of(process)])
-        if not self.heirs:
-            # Nothing is gained by waiting.
-            self.needed, self.calm = [*self.needed, *self.calm], []
+        if not self.takeovers:
+            # There is no reason to wait.
+            self.needed, self.deferred = [*self.needed, *self.deferred], []
         self.early = [node for process in early if (node := self.up[place_of(process)]) not in urgent]
         self.later = [[self.up[place_of(process)] for process in group] for group in self.turns.groups[1:]]
         self.givers = [self.up[place] for place in changes.receivers]
@@ -249,17 +249,17 @@ class Order:
             return self.persisters
         if sharded_duties().keys() & set(process.duties) and not served_by(self.topology, process):
             return self.lists
-        if changes.everybody or not any(entry.running for entry in changes.seen.values()):
+        if changes.full_stop or not any(entry.running for entry in changes.seen.values()):
             return self.needed
         if any(map(is_missed, process.duties)):
-            return self.heirs
+            return self.takeovers
         replaces = any(self._was_served(duty) for duty in served_by(self.topology, process))
-        return self.needed if replaces else self.calm
+        return self.needed if replaces else self.deferred
 
     def _may_have_persisted(self, process: Process) -> bool:
-        """Tells whether processes with the old list of persisters may send to a process until nginx leaves them out.
+        """Returns whether processes with the old list of persisters may send to a process until nginx holds them back.
 
-        What a run that was cut off has stopped tells no longer what it was.
+        The former duties of a process that an interrupted run has stopped are unknown.
         """
         before = self.changes.seen.get(place_of(process))
         if before is None:
@@ -275,8 +275,8 @@ class Order:
         return self.changes.main is not None and not self.changes.main_is_halted
 
     @property
-    def main_leads(self) -> bool:
-        """Whether workers get what the main process gives up, so it must restart before they have it."""
+    def main_hands_over(self) -> bool:
+        """Whether the main process hands duties over to workers, so it must restart before they take them."""
         return self.main_restarts and bool(self.from_main)
 
     @property
@@ -288,27 +288,27 @@ class Order:
 
     @cached_property
     def from_main(self) -> list[Node]:
-        """What gets a duty that the main process gives up."""
+        """The processes that take a duty over from the main process."""
         changes = self.changes
         gained = {place_of(process): frozenset(process.duties) for process in changes.started}
         gained |= {place_of(process): changes.gains(process) for process in changes.stale if not process.is_main}
         return [
             self.up[place]
             for place, duties in gained.items()
-            if any(held_alone(duty) and duty not in changes.taken for duty in duties)
+            if any(needs_handover(duty) and duty not in changes.taken for duty in duties)
         ]
 
     def _choose_first(self) -> Node | None:
-        """Returns the one process that starts before all others; None if they need none."""
+        """Returns the one process that starts before all others; None if none must."""
         changes = self.changes
-        if self.main is not None and (changes.main_first or changes.everybody or changes.hold_senders):
+        if self.main is not None and (changes.main_first or changes.full_stop or changes.hold_senders):
             return self.main
         if not changes.one_first:
             return None
         main = [self.main] if self.main is not None and self.main_restarts else []
         candidates = [
-            *(main if self.main_leads else []),
-            *self.heirs,
+            *(main if self.main_hands_over else []),
+            *self.takeovers,
             *main,
             *self.sending,
             *self.early,
@@ -320,23 +320,23 @@ class Order:
 
     @property
     def ups(self) -> list[Node]:
-        """Everything that starts or restarts."""
+        """All processes that start or restart."""
         return list(self.up.values())
 
     @property
     def replaced_at_once(self) -> bool:
-        """Whether nginx gets its new configuration in the moment in which it leaves the old senders out.
+        """Whether nginx gets its new configuration at the moment in which it holds back the old senders.
 
-        That is so if new senders replace old ones, or if nothing is gained by an earlier moment.
+        That is so if new senders replace old ones, or if an earlier moment has no advantage.
         """
         if not self.switches:
             return False
-        waits = bool(self.changes.senders) and not self.heirs
-        return waits or any(node in self.needed or node in self.heirs for node in self.new_senders)
+        waits = bool(self.changes.senders) and not self.takeovers
+        return waits or any(node in self.needed or node in self.takeovers for node in self.new_senders)
 
     @cached_property
     def new_senders(self) -> list[Node]:
-        """What starts and sends events."""
+        """The processes that start and send events."""
         return [
             self.up[place_of(process)]
             for process in self.changes.started
@@ -347,7 +347,7 @@ class Order:
     def switches(self) -> bool:
         """Whether requests must move from processes with the old list of persisters to those with the new one."""
         changes = self.changes
-        return changes.persisters_change and not changes.everybody and bool(changes.senders or self.new_senders)
+        return changes.persisters_change and not changes.full_stop and bool(changes.senders or self.new_senders)
 
 
 def _service_step(need: ServiceNeed) -> Step:
@@ -360,38 +360,39 @@ def _step(action: str, process: Process, reason: str, *, drain: bool = False) ->
     return Step(action=action, host=process.host, name=process.name, unit=unit_of(process), reason=reason, drain=drain)
 
 
-# The rules. Each adds the edges of one reason; docs/operations.md has them as a table.
+# The rules. Each adds the edges of one reason; docs/operations.md lists them in a table.
 
 
 def _services_first(order: Order) -> None:
     rest = [*order.drains, *order.closes, *order.ups]
-    if order.changes.everybody:
-        order.graph.before(order.stops, order.services, "processes that are down lose no connection")
+    if order.changes.full_stop:
+        order.graph.before(order.stops, order.services, "stopped processes lose no connection")
     else:
         rest += order.stops
-    order.graph.before(order.services, rest, "the processes need the service as it will be")
+    order.graph.before(order.services, rest, "processes need the service with its new settings")
 
 
 def _drain_while_all_run(order: Order) -> None:
-    order.graph.before(
-        order.drains, [*order.stops, *order.closes, *order.ups], "their requests end while all processes are there"
-    )
+    order.graph.before(order.drains, [*order.stops, *order.closes, *order.ups], "until then all duties are served")
 
 
 def _givers_stop(order: Order) -> None:
     order.graph.before(
         order.stops,
         order.ups,
-        "two processes must not do its work, and what starts with a list without it would wait for it for ever",
+        "two processes must not do the same work, and a process that starts with the new list would wait for the old"
+        " writer",
     )
-    order.graph.before(order.closes, order.persisters, "two lists of persisters must not share out the same rooms")
+    order.graph.before(
+        order.closes, order.persisters, "processes with different lists of persisters must not write to the same room"
+    )
 
 
 def _first_alone(order: Order) -> None:
     if order.first is not None:
-        because = "it deletes the positions of writers that have left; of several that try, one fails"
-        if order.changes.main_first or order.changes.everybody:
-            because = "the main process brings the schema to its release, and all others call it"
+        because = "it deletes the positions of writers that have left; if several try, one fails"
+        if order.changes.main_first or order.changes.full_stop:
+            because = "the main process updates the database schema, and all other processes call it"
         order.graph.before([order.first], order.ups, because)
 
 
@@ -402,73 +403,75 @@ def _main_knows_the_lists(order: Order) -> None:
         order.graph.before(
             [order.main],
             [*order.persisters, *order.lists],
-            "the main process must know the list before others work by it",
+            "the main process must have the new list before other processes use it",
         )
-        order.graph.before([order.main], order.from_main, "the main process gives up what they get")
+        order.graph.before([order.main], order.from_main, "the main process hands over their new duties")
     if order.later:
-        order.graph.before([order.main], order.later[0], "the main process serves while they restart")
+        order.graph.before([order.main], order.later[0], "the main process serves their requests while they restart")
 
 
 def _hand_over(order: Order) -> None:
     for giver, places in order.changes.receivers.items():
         taken = [order.up[place] for place in places if place in order.up]
-        order.graph.before([order.up[giver]], taken, "it gives up what they get")
+        order.graph.before([order.up[giver]], taken, "it hands over their new duties")
 
 
 def _routes(order: Order) -> None:
-    """nginx gets its new configuration when what it sends requests to is up."""
+    """nginx gets its new configuration when the processes that it sends requests to are up."""
     graph = order.graph
     blocked = order.takers if order.late_givers else {}
-    served = [node for node in (*order.heirs, *order.needed) if node not in blocked]
+    served = [node for node in (*order.takeovers, *order.needed) if node not in blocked]
     if order.main is not None and order.main_takes:
         served.append(order.main)
     graph.before(served, [ROUTES], "nginx sends them requests")
-    urgent = order.heirs and not order.replaced_at_once
+    urgent = order.takeovers and not order.replaced_at_once
     if urgent:
         spared = {
             *order.givers,
-            *([order.main] if order.main_leads or order.main_takes or order.changes.hold_senders else ()),
+            *([order.main] if order.main_hands_over or order.main_takes or order.changes.hold_senders else ()),
         }
-        rest = [*order.early, *order.calm, *([order.main] if order.main is not None else ())]
+        rest = [*order.early, *order.deferred, *([order.main] if order.main is not None else ())]
         graph.before(
             [ROUTES],
             [node for node in rest if node not in spared and node != order.first],
-            "what is away comes back first",
+            "unavailable duties come back first",
         )
     elif order.changes.around_main:
         main = [order.main] if order.main is not None and order.main_restarts else []
         early = [node for node in order.early if node not in blocked]
-        graph.before([*early, *main], [ROUTES], "one change of nginx is enough")
+        graph.before([*early, *main], [ROUTES], "one reload of nginx is enough")
     else:
         rest = [node for node in order.early if node not in order.givers]
         graph.before([ROUTES], rest, "new processes serve while they restart")
     graph.before(
-        [ROUTES], [node for group in order.later for node in group], "what replaces them must have its requests"
+        [ROUTES],
+        [node for group in order.later for node in group],
+        "the processes that replace them must receive requests first",
     )
 
 
 def _in_turns(order: Order) -> None:
-    groups = [[*order.early, *(node for node in order.heirs if node not in order.takers)], *order.later]
+    groups = [[*order.early, *(node for node in order.takeovers if node not in order.takers)], *order.later]
     for group, following in pairwise(groups):
-        order.graph.before(group, following, "those that can replace each other are not away together")
+        order.graph.before(group, following, "processes that can replace each other do not restart together")
     if order.later:
-        started = [node for node in (*order.needed, *order.calm, *order.persisters) if node not in order.takers]
+        started = [node for node in (*order.needed, *order.deferred, *order.persisters) if node not in order.takers]
         order.graph.before(
-            started, order.later[0], "what no process does comes back first, and new processes serve meanwhile"
+            started, order.later[0], "duties that no process has come back first, and new processes serve meanwhile"
         )
 
 
 def _requests_first(order: Order) -> None:
     order.graph.before(
-        [node for node in (*order.heirs, *order.needed, *order.calm) if node not in order.takers],
+        [node for node in (*order.takeovers, *order.needed, *order.deferred) if node not in order.takers],
         order.lists,
-        "requests wait for them, and for these none",
+        "requests wait for the former, and none for the latter",
     )
 
 
 def _end(order: Order) -> None:
     order.graph.before([*order.ups, ROUTES, SWITCH], [FINAL], "all processes are up")
-    order.graph.before([FINAL], order.retired, "nginx sends them nothing any more")
+    order.graph.before([FINAL], order.retired, "nginx no longer sends them requests")
 
 
 _RULES = (
@@ -486,29 +489,29 @@ _RULES = (
 
 
 def _senders_learn_the_list(order: Order) -> None:
-    """Half of the senders knows the new list when the persisters stop, so that sending waits a short time only."""
+    """Half of the senders have the new list when the persisters stop, so that sending waits a short time only."""
     if not order.switches or order.changes.hold_senders:
         return
     graph, main = order.graph, [order.main] if order.main is not None and order.main_restarts else []
     graph.before(
-        [*order.sending, *main, *order.closes], [SWITCH], "they send by the new list, and nothing works by the old one"
+        [*order.sending, *main, *order.closes], [SWITCH], "they send by the new list, and no persister uses the old one"
     )
     if order.replaced_at_once:
         graph.before([*order.sending, *main, *order.closes], [ROUTES], "new senders must not send to old persisters")
     else:
-        graph.before([ROUTES], [SWITCH], "the routes come first")
+        graph.before([ROUTES], [SWITCH], "nginx gets the new routes first")
     if not order.changes.main_sends:
-        graph.before([*order.sending, *main], order.closes, "sending waits from then on")
+        graph.before([*order.sending, *main], order.closes, "from then on sending waits")
 
 
 def _main_before_senders(order: Order) -> None:
     if order.main is not None and order.main_restarts:
-        order.graph.before([order.main], order.sending, "the main process serves while they restart")
+        order.graph.before([order.main], order.sending, "the main process serves their requests while they restart")
 
 
 def _main_sends(order: Order) -> None:
     if order.main is not None and order.main_restarts and order.changes.main_sends:
-        order.graph.before(order.closes, [order.main], "it sends events, and not to a persister with another list")
+        order.graph.before(order.closes, [order.main], "it sends events, and a persister must have the same list")
 
 
 def _senders_are_left_out(order: Order) -> None:
@@ -517,10 +520,10 @@ def _senders_are_left_out(order: Order) -> None:
         return
     main = [order.main] if order.main is not None and (changes.hold_senders or not order.main_restarts) else []
     if changes.hold_senders:
-        order.graph.before([*order.stops, *order.closes], [SWITCH], "nothing works by the old list")
+        order.graph.before([*order.stops, *order.closes], [SWITCH], "no persister uses the old list")
     bound = order.persisters if order.main_restarts or order.main is None else []
-    order.graph.before([SWITCH], [*bound, *main], "what sends by the old list must not send to it")
-    order.graph.before([SWITCH], [node for group in order.later for node in group], "nginx has left them out")
+    order.graph.before([SWITCH], [*bound, *main], "processes with the old list must not send to them")
+    order.graph.before([SWITCH], [node for group in order.later for node in group], "nginx holds them back")
 
 
 _RULES_OF_SENDERS = (_senders_learn_the_list, _main_before_senders, _main_sends, _senders_are_left_out)

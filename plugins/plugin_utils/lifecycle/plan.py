@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is about to do to the processes and services of a fleet: in which order, and why.
+"""The plan of a run: the steps for the processes and services of a fleet, their order, and the reasons.
 
-Pure: it compares the topology with what a survey of the hosts saw. ``dependencies`` tells which processes a change
-concerns, ``changes`` what becomes of each, ``turns`` which of them are away together, ``order`` what comes before what,
-``waves`` what nginx does meanwhile, and ``effects`` what users notice.
+Pure: it compares the topology with a survey of the hosts. ``dependencies`` has the inputs of each process, ``changes``
+the change of each process, ``turns`` the processes that restart together, ``order`` the steps and their order,
+``waves`` the changes of nginx, and ``effects`` what users notice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def make_plan(
     Args:
         topology: what is wanted.
         observed: the processes that were seen.
-        hosts: the hosts whose processes were asked; for processes of other hosts nothing is planned.
+        hosts: the surveyed hosts; processes of other hosts get no steps.
         proxies: whether the configuration of any nginx differs; None if none is asked in this run.
         needs: what the services below Synapse need.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a changed input of a process means, in words."""
+"""The reasons of restarts, as text: one for each changed input of a process."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..model.duties import DUTIES, DUTY_OF_OPTION
 from ..synapse.secrets import SECRETS
 from .dependencies import option_key
 
-_FOR_EVERYBODY = (
+_FOR_ALL = (
     *(layout.secret(secret.name) for secret in SECRETS if secret.shared),
     *(option_key(option) for option in ("instance_map.main", "redis")),
 )
 
 
-def concerns_everybody(change: str) -> bool:
-    """Tells whether processes with the old value cannot work beside those with the new one, even for a moment."""
-    return change in _FOR_EVERYBODY
+def concerns_all(change: str) -> bool:
+    """Returns whether processes with the old value cannot run at the same time as processes with the new one."""
+    return change in _FOR_ALL
 
 
 def reasons_of(changes: Iterable[str]) -> str:
-    """Returns why the changes of inputs concern a process, the weightiest first."""
+    """Returns why changed inputs require a restart of a process, the most important reason first."""
     found = list(dict.fromkeys(_reasons(sorted(changes, key=_weight))))
     return "; ".join(found)
 
@@ -49,7 +49,7 @@ def _reason_of_option(option: str, *, writers_change: bool) -> Iterator[str]:
     elif name == "stream_writers" and entry:
         yield _of_stream(entry)
     elif name == "instance_map" and entry and not writers_change:
-        yield f"the address of {entry} changes, every process keeps it"
+        yield f"the address of {entry} changes, and every process reads it at its start"
     elif name not in ("instance_map", "stream_writers"):
         yield f"{option} changes in homeserver.yaml"
 
@@ -67,11 +67,15 @@ def _reason_of_file(path: str) -> str:
 def _of_duty(name: str) -> str:
     sharded = DUTIES[name].sharded
     if sharded is not None:
-        return f"{name.replace('_', ' ')}s change, Synapse shards {sharded} by this list"
+        return f"{name.replace('_', ' ')}s change, and Synapse shards {sharded} by this list"
     return f"{name} {'move' if name.endswith('s') else 'moves'}"
 
 
 def _of_stream(stream: str) -> str:
     sharded = DUTIES[stream].sharded if stream in DUTIES else None
-    why = "every process keeps the list" if sharded is None else f"Synapse shards {sharded} by this list"
+    why = (
+        "and every process reads the list at its start"
+        if sharded is None
+        else f"and Synapse shards {sharded} by this list"
+    )
     return f"{stream} writers change, {why}"

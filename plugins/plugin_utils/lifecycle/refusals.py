@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change of the inventory must not do unasked.
+"""Changes of the inventory that need a confirmation.
 
-Lose a process that holds something alone, rename it, or move the main process away from its secrets.
+They lose or rename a process with a duty that only one process may have, or move the main process to another host.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ..model import layout
 from ..model.errors import TopologyError
 from ..model.process import MAIN, Process
 from ..model.topology import Topology
-from .dependencies import held_alone
+from .dependencies import needs_handover
 from .observed import Observed
 
 CONFIRM = "plan_confirmed"
-"""The variable that names the processes about which the operator is sure."""
+"""The variable with the names of the processes whose change the operator confirms."""
 
 
 def fleet_record(topology: Topology) -> dict[str, Any]:
-    """Returns what is noted on the main host after a run: which host has which processes, with their duties."""
+    """Returns the record of a complete run, kept on the main host: the processes of each host, with their duties."""
     hosts: dict[str, dict[str, list[str]]] = {}
     for process in topology.processes:
         hosts.setdefault(process.host, {})[process.name] = list(process.duties)
@@ -40,17 +40,17 @@ def check_changes(
     record: Mapping[str, Any] | None,
     confirmed: Collection[str],
 ) -> None:
-    """Refuses what would cost more than a restart, unless the operator has named the process.
+    """Refuses changes that cost more than a restart, unless the operator has confirmed the process.
 
     Args:
         topology: what is wanted.
-        observed: the processes that were seen.
-        record: what the last complete run noted, None if none did.
+        observed: the processes that the survey found.
+        record: the record of the last complete run, None if there is none.
         confirmed: the names of processes that may be lost or renamed.
 
     Raises:
-        TopologyError: a host left the inventory while it holds something alone, a running writer gets another name, or
-            the main process another host.
+        TopologyError: a host with a duty that only one process may have left the inventory, a running writer would get
+            another name, or the main process another host.
     """
     seen = list(observed)
     _check_lost_hosts(topology, record or {}, confirmed)
@@ -60,19 +60,19 @@ def check_changes(
 
 def _check_lost_hosts(topology: Topology, record: Mapping[str, Any], confirmed: Collection[str]) -> None:
     for host, entry in record.get("hosts", {}).items():
-        # Under another name it is still there, and its processes are seen on it.
+        # The host is in the inventory under another name, and the survey finds its processes.
         if host in topology.addresses or entry["address"] in topology.addresses.values():
             continue
         for name, duties in entry["processes"].items():
-            held = [duty for duty in duties if held_alone(duty)]
+            held = [duty for duty in duties if needs_handover(duty)]
             if name in confirmed or not (held or name == MAIN):
                 continue
-            what = ", ".join(held) or "the main process"
+            what = f"has the duty {', '.join(held)}" if held else "is the main process"
             raise TopologyError(
                 "inventory",
                 host,
-                f"the host is no longer in it, and nobody has stopped {name} there, which holds {what}: it and the new"
-                " holder would run side by side",
+                f"the host is no longer in it, but {name} was not stopped there, and {what}: it and its"
+                " successor would run at the same time",
                 f"Put the host back with empty pools, run site.yml, then remove it. If it is gone for good, set"
                 f" {CONFIRM}: [{name}].",
             )
@@ -85,7 +85,7 @@ def _check_moved_main(topology: Topology, seen: Iterable[Observed], confirmed: C
             "groups.synapse_main",
             topology.main.host,
             f"the main process runs on {there[0]}, and the secrets of the server are there, its signing key among them;"
-            f" {topology.main.host} would make new ones, and other servers would take it for a forger",
+            f" {topology.main.host} would make new ones, and other servers would reject its signatures",
             f"Copy {layout.SECRETS_DIR} from {there[0]} to {topology.main.host}, then set {CONFIRM}: [{MAIN}].",
         )
 
@@ -95,7 +95,7 @@ def _check_renamed(topology: Topology, seen: Sequence[Observed], confirmed: Coll
     wanted = {(process.host, process.name) for process in topology.processes}
     new = [process for process in topology.workers if (process.host, process.name) not in places]
     for entry in seen:
-        held = {duty for duty in entry.duties if held_alone(duty)}
+        held = {duty for duty in entry.duties if needs_handover(duty)}
         if not entry.alive or (entry.host, entry.name) in wanted or not held or entry.name in confirmed:
             continue
         for process in new:
@@ -103,8 +103,8 @@ def _check_renamed(topology: Topology, seen: Sequence[Observed], confirmed: Coll
                 raise TopologyError(
                     f"{process.group}.{process.pool}",
                     process.name,
-                    f"it would be the new name of {entry.name}, which runs and holds {', '.join(sorted(held))}; Synapse"
-                    " keeps positions of streams by name, so this is a removal and an addition",
+                    f"it would be the new name of {entry.name}, which runs and has the duty {', '.join(sorted(held))};"
+                    " Synapse keeps positions of streams by name, so this is a removal and an addition",
                     f"Keep the name (synapse_host_label, the pool's name), or set {CONFIRM}: [{entry.name}].",
                     process.host,
                 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan consists of: steps, in waves, with what users notice and the reasons for the order."""
+"""The parts of a plan: steps, in waves, with the effects on users and the reasons of the order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Step:
 
     Attributes:
         action: ``start``, ``stop``, ``restart``, ``reload``, ``enable``, ``drain`` (wait until its requests have
-            ended), or ``retire`` (stop it for good).
+            ended), or ``retire`` (stop and disable it).
         host: where.
         name: the process, or the service.
         unit: its systemd unit.
         reason: why.
-        drain: nginx sends it nothing any more, so its requests are waited for first.
+        drain: nginx sends it no new requests, and the step first waits until its open requests have ended.
         title: the name of the service in texts; empty for a process of Synapse.
     """
 
@@ -32,12 +32,12 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Wave:
-    """What happens at the same time; the next wave waits for it.
+    """Steps at the same time; the next wave waits for them.
 
     Attributes:
-        proxy: what nginx does first: ``hold`` (send nothing to ``held``, all else as it is), ``apply`` (the new
-            configuration, with nothing for ``held``), or None.
-        held: processes that get no requests, but those that no other process could serve.
+        proxy: what nginx does first: ``hold`` (hold back the processes ``held``), ``apply`` (load the new
+            configuration, and hold back ``held``), or None.
+        held: processes that nginx holds back; they only get requests that no other process can serve.
         steps: then these.
     """
 
@@ -48,7 +48,7 @@ class Wave:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run does.
+    """The plan of a run.
 
     Attributes:
         waves: in their order; empty if nothing is to be done.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which turn each worker restarts, so that those that could replace each other are not away together."""
+"""The turn in which each worker restarts: workers that can replace each other do not restart together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..model.process import Process
 from ..model.topology import Topology
 from ..routing.decisions import in_use, serving_duty
 from .changes import SENDERS, Changes
-from .dependencies import held_alone
+from .dependencies import needs_handover
 from .observed import Place, place_of
 
 
@@ -29,22 +29,22 @@ def served_by(topology: Topology, process: Process) -> list[str]:
 
 
 def replaceable(topology: Topology, process: Process) -> bool:
-    """Tells whether nginx has another process for all that it sends to a process: a worker, or main."""
+    """Returns whether nginx has another process, a worker or main, for all requests that it sends to a process."""
     served = served_by(topology, process)
     return bool(served) and all(not DUTIES[duty].exclusive or _has_peers(topology, duty) for duty in served)
 
 
-def left_out(topology: Topology, process: Process) -> bool:
-    """Tells whether nginx can leave a process out: others serve all or some of what it does.
+def can_be_held_back(topology: Topology, process: Process) -> bool:
+    """Returns whether nginx can hold back a process: others serve all or some of its duties.
 
-    What no other process does is sent to it until it stops: nginx keeps the only server of an upstream.
+    nginx never holds back the only server of an upstream: it sends requests there until the process stops.
     """
     return replaceable(topology, process) or any(_has_peers(topology, duty) for duty in served_by(topology, process))
 
 
 def is_missed(duty: str) -> bool:
-    """Tells whether requests fail while no process has a duty that only one may have."""
-    return held_alone(duty) and (DUTIES[duty].stream is not None or DUTIES[duty].exclusive)
+    """Returns whether requests fail while no process has a duty that only one process may have."""
+    return needs_handover(duty) and (DUTIES[duty].stream is not None or DUTIES[duty].exclusive)
 
 
 def _has_peers(topology: Topology, duty: str) -> bool:
@@ -56,7 +56,7 @@ class Turns:
     """The restarts of workers, one group after the other.
 
     Attributes:
-        changes: what becomes of the processes.
+        changes: the changes of the processes.
         of: the turn of each worker that restarts, from 0.
         staying: for each duty that nginx serves, the workers that have it before and after and are not stopped.
     """
@@ -75,10 +75,10 @@ class Turns:
         return tuple(tuple(group) for group in found)
 
     @cached_property
-    def left_out_early(self) -> frozenset[Place]:
-        """The processes that nginx leaves out before anything stops, and whose requests are waited for then.
+    def held_back_early(self) -> frozenset[Place]:
+        """The processes that nginx holds back, and that are drained, before any process stops.
 
-        That is the first turn, and what gives a duty up and has to stop, as far as other processes go on with the same.
+        These are the first turn, and processes that stop for a handover, if other processes keep their duties.
         """
         if self.changes.proxies is None or not self.changes.around_main:
             return frozenset()
@@ -91,7 +91,7 @@ class Turns:
         return frozenset(held)
 
     def _can_wait(self, process: Process) -> bool:
-        """Tells whether nginx may leave a process out from now on until it restarts."""
+        """Returns whether nginx may hold back a process from now on until it restarts."""
         place = place_of(process)
         served = [duty for duty in served_by(self.changes.topology, process) if place in self.staying[duty]]
         if any(DUTIES[duty].exclusive and self._alone_but_not_yet(place, duty) for duty in served):
@@ -123,7 +123,7 @@ def take_turns(changes: Changes) -> Turns:
     if not senders:
         taking.assign(workers, 0)
     else:
-        # What sends events comes first, since sending waits for it.
+        # Processes that send events come first, because sending waits for them.
         ahead = [process for process in workers if taking.urgent(process) or place_of(process) in senders]
         taking.assign(ahead, 0)
         places = {place_of(process) for process in ahead}
@@ -133,7 +133,7 @@ def take_turns(changes: Changes) -> Turns:
 
 
 class _Taking:
-    """Gives out turns."""
+    """Assigns turns."""
 
     def __init__(self, changes: Changes) -> None:
         self.changes = changes
@@ -162,7 +162,7 @@ class _Taking:
         )
 
     def urgent(self, process: Process) -> bool:
-        """Tells whether a running process gets what is missed meanwhile."""
+        """Returns whether a running process takes over a duty whose requests fail meanwhile."""
         return any(map(is_missed, self.changes.gains(process)))
 
     def assign(self, workers: Iterable[Process], base: int) -> None:
@@ -200,7 +200,7 @@ class _Taking:
         return max(earliest)
 
     def _main_would_send(self, place: Place) -> bool:
-        """Tells whether main would send events in the place of a process that restarts in the first turn.
+        """Returns whether main would send events instead of a process that restarts in the first turn.
 
         Persisters with another list run until then, and main has the new one.
         """
@@ -223,7 +223,7 @@ class _Taking:
         ]
 
     def _needs_main(self, process: Process) -> bool:
-        """Tells whether the main process serves something while this process restarts."""
+        """Returns whether the main process is the fallback while this process restarts."""
         return any(
             not DUTIES[duty].exclusive and not _has_peers(self.topology, duty)
             for duty in served_by(self.topology, process)

@@ -13,7 +13,7 @@ from .steps import Step, Wave
 from .turns import replaceable, served_by
 
 Interval = tuple[int, int]
-"""The first and the last wave in which nginx leaves a process out."""
+"""The first and the last wave in which nginx holds back a process."""
 
 
 def make_waves(order: Order, levels: Mapping[Node, int]) -> tuple[Wave, ...]:
@@ -31,12 +31,12 @@ def make_waves(order: Order, levels: Mapping[Node, int]) -> tuple[Wave, ...]:
 
 
 def _sorted(steps: Iterable[Step], last: set[str]) -> tuple[Step, ...]:
-    """Returns steps by host; what no other process replaces is the first to be back."""
+    """Returns steps by host; processes that no other one replaces come first."""
     return tuple(sorted(steps, key=lambda step: (natural_key(step.host), step.name in last, natural_key(step.name))))
 
 
 def _proxies(order: Order, levels: Mapping[Node, int]) -> dict[int, tuple[str, tuple[str, ...]]]:
-    """Returns what nginx does at the beginning of which wave; nothing that it has done already."""
+    """Returns the changes of nginx at the beginning of each wave that has any."""
     changes = order.changes
     if changes.proxies is None:
         return {}
@@ -59,7 +59,7 @@ def _proxies(order: Order, levels: Mapping[Node, int]) -> dict[int, tuple[str, t
 
 
 def _intervals(order: Order, levels: Mapping[Node, int]) -> Iterator[tuple[Place, Interval]]:
-    """Returns when nginx leaves out which process."""
+    """Returns the processes that nginx holds back, and when."""
     switch = levels[SWITCH]
     senders = order.old_senders
     for node in order.drains:
@@ -68,10 +68,10 @@ def _intervals(order: Order, levels: Mapping[Node, int]) -> Iterator[tuple[Place
         if place in order.changes.halted:
             last = min(levels[kind, *place] for kind in ("stop", "retire") if (kind, *place) in levels)
         yield place, (levels[node], max(last, switch - 1) if place in senders else last)
-    early = order.turns.left_out_early
+    early = order.turns.held_back_early
     for process in order.changes.stale:
         place = place_of(process)
-        if place not in early and order.is_left_out(process):
+        if place not in early and order.is_held_back(process):
             yield from _in_its_turn(order, levels, place)
     for process in order.changes.started:
         yield from _new(order, levels, place_of(process))
@@ -81,7 +81,7 @@ def _intervals(order: Order, levels: Mapping[Node, int]) -> Iterator[tuple[Place
 
 
 def _in_its_turn(order: Order, levels: Mapping[Node, int], place: Place) -> Iterator[tuple[Place, Interval]]:
-    """Returns when nginx leaves out a process that restarts, and was not left out before all that stops."""
+    """Returns when nginx holds back a process that restarts in its turn."""
     level, switch = levels[order.up[place]], levels[SWITCH]
     first_turn = order.changes.around_main and not order.turns.of[place]
     if place in order.old_senders:

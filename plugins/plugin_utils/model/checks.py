@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of a whole inventory that no single value can tell: groups, misspelt names, computed options."""
+"""Checks of a whole inventory that need more than one value: groups, misspelt names, computed options."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_groups(groups: Mapping[str, Sequence[str]], services: Sequence[Service
             raise TopologyError(
                 "inventory",
                 group,
-                "there is no such group in this collection, so its hosts would get nothing",
+                "there is no such group in this collection, so its hosts would not be deployed",
                 f"Did you mean the group '{near[0]}'?",
             )
     for check in (_check_least, _check_most):
@@ -117,12 +117,12 @@ def _named(service: Service) -> str:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuses variables that nobody reads and whose names are nearly those of inputs."""
+    """Refuses unused variables whose names resemble those of inputs."""
     for name in names:
         near = get_close_matches(name, INPUTS, n=1, cutoff=_NEAR)
         if near:
             raise TopologyError(
-                name, "(not shown)", "there is no such variable, so nobody would read it", f"Did you mean '{near[0]}'?"
+                name, "(not shown)", "no such variable exists, so it would have no effect", f"Did you mean '{near[0]}'?"
             )
 
 
@@ -134,13 +134,13 @@ def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None
                 f"{variable}.{name}",
                 "(not shown)",
                 "it is computed from the topology",
-                "Remove it; docs/topology.md tells which variable sets it.",
+                "Remove it; docs/topology.md names the variable that sets it.",
                 host,
             )
 
 
 def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
-    """Refuses hosts of a worker group that would run nothing because nobody has said what; ``{}`` says it."""
+    """Refuses hosts of a worker group without pools, unless the inventory sets ``{}``."""
     groups, hosts = inputs["groups"], inputs["hosts"]
     if any("synapse_preset" in variables for variables in hosts.values()):
         return
@@ -171,7 +171,7 @@ def check_addresses(addresses: Mapping[str, str]) -> None:
             raise TopologyError(
                 "synapse_address",
                 written,
-                "it is no address at which another host could reach this one",
+                "other hosts cannot reach this one at this address",
                 "Set it to the host's private address, in its host_vars.",
                 host,
             )
@@ -190,7 +190,7 @@ def check_addresses(addresses: Mapping[str, str]) -> None:
                 "synapse_address",
                 written,
                 f"{other} has the same address",
-                "Set it to the address of this host alone, in its host_vars.",
+                "Set it to an address that only this host has, in its host_vars.",
                 host,
             )
 
@@ -206,7 +206,7 @@ def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
                 raise TopologyError(
                     group,
                     ", ".join(pools),
-                    f"the group {group} does not exist or has no host, so nobody would run these pools",
+                    f"the group {group} does not exist or has no host, so no host would run these pools",
                     f"Put a host into the group {group}, or remove the variable.",
                     host,
                 )

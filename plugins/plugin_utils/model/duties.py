@@ -31,12 +31,13 @@ class Duty:
             list. None for the writers of streams, which are in ``stream_writers``, and where Synapse does not have to
             know.
         sharded: what Synapse shares out over its workers by the order of the list; None if it does not.
-        resources: what its HTTP listener serves to nginx; empty if nginx sends it nothing.
+        resources: what its HTTP listener serves to nginx; empty if nginx sends it no requests.
         balance: how nginx chooses among several: ``user``, ``room``, ``source``, ``least_conn``, ``round_robin``.
-        fallback: duties whose pools serve its requests while no pool has this duty, or while all of its workers are
-            away; main comes last by itself.
-        exclusive: while its workers are away nobody else can answer, main included: the writers whose streams Synapse
-            does not forward to (500), the media store (404), and single sign-on, whose sessions would be lost.
+        fallback: duties whose pools serve its requests while no pool has this duty, or while all of its workers
+            are unavailable; main is always the last fallback.
+        exclusive: while its workers are unavailable no other process can answer, main included: the writers whose
+            streams Synapse does not forward to (500), the media store (404), and single sign-on, whose sessions
+            would be lost.
         since: the first Synapse release that has it.
     """
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TopologyError(ValueError):
-    """A wrong inventory, told as variable, value, reason and fix.
+    """A wrong inventory, reported as variable, value, reason and fix.
 
     Args:
         variable: the variable as the operator writes it, with the path inside it (``generic_workers.sync.count``).

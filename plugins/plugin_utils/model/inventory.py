@@ -201,7 +201,7 @@ _ALL = (
     ),
     Input(
         name="synapse_metrics_allowed",
-        about="Networks from which metrics may be read, on several hosts with tcp; nobody if it is empty.",
+        about="Networks from which metrics may be read, on several hosts with tcp; none if it is empty.",
         default=[],
         check=networks("the firewall"),
     ),
@@ -243,7 +243,7 @@ _ALL = (
     # These two are defaults of the role nginx as well, whose templates print them.
     Input(
         name="nginx_admin_allowed",
-        about="Networks from which nginx lets the admin API be used, and the one of MAS; nobody if it is empty.",
+        about="Networks from which nginx lets the admin API be used, and the one of MAS; none if it is empty.",
         default=[],
         per_host=True,
         service=NGINX,
@@ -251,7 +251,7 @@ _ALL = (
     ),
     Input(
         name="nginx_trusted_proxies",
-        about="Networks of proxies in front of nginx, whose X-Forwarded-For tells the client's address.",
+        about="Networks of proxies in front of nginx, whose X-Forwarded-For sets the client's address.",
         default=[],
         per_host=True,
         service=NGINX,
@@ -277,7 +277,7 @@ def gather(
     Returns:
         ``{"groups": {group: [host]}, "hosts": {host: {variable: value}}, "other_variables": [name]}``:
         ``groups`` also has the names of the other groups, without hosts, and ``other_variables`` the names of variables
-        that look like ours, so that misspelt ones can be told.
+        that look like ours, to detect misspelt names.
     """
     ours = groups_of(services)
     prefixes = tuple({service.name.partition("_")[0] for service in services})

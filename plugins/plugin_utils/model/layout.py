@@ -60,7 +60,7 @@ POSTGRES_PORT = 5432
 REDIS_PORT = 6379
 
 # Three bands of ports below the kernel's ephemeral range (32768): a process has one port of each. A pool has a slot in
-# every band, so its ports depend on its own name and index alone.
+# every band, so its ports depend only on its own name and index.
 SLOT_SIZE = 40
 HTTP_BASE = 10000
 REPLICATION_BASE = 17200
@@ -105,7 +105,7 @@ SOCKET_PATH_MAXIMUM = 100  # sun_path holds 108 bytes; Twisted puts a ".lock" be
 
 
 def pool_slot(pool: str) -> int:
-    """Returns the slot of ports of a pool: fixed for the name of a duty, else derived from the name alone."""
+    """Returns the slot of ports of a pool: fixed for the name of a duty, else derived from the name."""
     if pool in DUTY_SLOTS:
         return DUTY_SLOTS.index(pool) + 1
     return FIRST_FREE_SLOT + crc32(pool.encode()) % (SLOTS - FIRST_FREE_SLOT)

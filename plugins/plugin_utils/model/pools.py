@@ -60,7 +60,7 @@ _POOL_KEYS = ("count", "duties", "port_slot", *_SETTING_CHECKS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class PoolSource:
     """Where pools are read: a worker group of one host.
 
     Attributes:
@@ -97,19 +97,19 @@ def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> 
     return Settings(**found)
 
 
-def read_pool(place: Place, pool: str, value: Any) -> list[Process]:
+def read_pool(source: PoolSource, pool: str, value: Any) -> list[Process]:
     """Makes the processes of one pool on one host.
 
     Args:
-        place: the host and the group.
+        source: the host and the group.
         pool: the name of the pool.
         value: what the operator wrote below it.
 
     Raises:
         TopologyError: the pool cannot be.
     """
-    host = place.host
-    variable = f"{place.group}.{pool}"
+    host = source.host
+    variable = f"{source.group}.{pool}"
     if pool in (MAIN, MASTER):
         raise TopologyError(
             variable,
@@ -134,22 +134,22 @@ def read_pool(place: Place, pool: str, value: Any) -> list[Process]:
                 f"{variable}.{key}", value[key], "a pool has no such setting", did_you_mean(key, _POOL_KEYS), host
             )
     count = _count(variable, value.get("count", 1), host)
-    duties = _duties(place, variable, pool, value)
+    duties = _duties(source, variable, pool, value)
     slot = _slot(variable, pool, value.get("port_slot"), host)
     settings = read_settings(variable, {k: v for k, v in value.items() if k in _SETTING_CHECKS}, host)
     processes = []
     for index in range(1, count + 1):
-        name = f"{place.label}-{pool}-{index}"
+        name = f"{source.label}-{pool}-{index}"
         layout.check_socket_length(name, host)
         processes.append(
             Process(
                 name=name,
-                group=place.group,
+                group=source.group,
                 host=host,
                 pool=pool,
                 index=index,
                 duties=duties,
-                address=place.address,
+                address=source.address,
                 slot=slot,
                 settings=settings,
             )
@@ -173,8 +173,8 @@ def _count(variable: str, value: Any, host: str) -> int:
     return int(value)
 
 
-def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) -> tuple[str, ...]:
-    host = place.host
+def _duties(source: PoolSource, variable: str, pool: str, value: Mapping[str, Any]) -> tuple[str, ...]:
+    host = source.host
     if "duties" not in value:
         if pool not in DUTIES:
             raise TopologyError(
@@ -200,7 +200,7 @@ def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) ->
             raise TopologyError(
                 f"{variable}.duties", name, "there is no such duty", did_you_mean(str(name), DUTIES), host
             )
-        _check_duty(place, variable, DUTIES[name])
+        _check_duty(source, variable, DUTIES[name])
     if len(set(names)) != len(names):
         raise TopologyError(f"{variable}.duties", names, "a duty is there twice", "Name each duty once.", host)
     quarantine = DUTIES["quarantined_media_changes"]
@@ -215,19 +215,19 @@ def _duties(place: Place, variable: str, pool: str, value: Mapping[str, Any]) ->
     return tuple(names)
 
 
-def _check_duty(place: Place, variable: str, duty: Duty) -> None:
-    if place.group not in duty.groups:
-        reason = "media workers serve media alone" if place.group == MEDIA else "the duty needs another kind of worker"
+def _check_duty(source: PoolSource, variable: str, duty: Duty) -> None:
+    if source.group not in duty.groups:
+        reason = "media workers serve only media" if source.group == MEDIA else "the duty needs another kind of worker"
         raise TopologyError(
-            f"{variable}.duties", duty.name, reason, f"Move it to a pool of {' or '.join(duty.groups)}.", place.host
+            f"{variable}.duties", duty.name, reason, f"Move it to a pool of {' or '.join(duty.groups)}.", source.host
         )
-    if place.release < duty.since:
+    if source.release < duty.since:
         raise TopologyError(
             f"{variable}.duties",
             duty.name,
-            f"Synapse has it since {duty.since}, and synapse_version is {place.release}",
+            f"Synapse has it since {duty.since}, and synapse_version is {source.release}",
             "Remove the duty, or raise synapse_version.",
-            place.host,
+            source.host,
         )
 
 

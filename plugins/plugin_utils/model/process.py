@@ -66,7 +66,7 @@ class Process:
 
     @property
     def is_main(self) -> bool:
-        """Tells whether it is the main process."""
+        """Returns whether it is the main process."""
         return self.name == MAIN
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the processes of a fleet that no single pool can tell."""
+"""Checks of the processes of a fleet that need more than one pool."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Verb = Literal["secrets", "install", "gather", "files", "activate", "remove", "v
 ``secrets`` makes the secrets that do not exist yet, ``install`` brings packages and releases, ``gather`` reads what
 the files of the service need and tries what the operator added to them, ``files`` writes configuration, ``activate``
 puts it in force, as far as the plan does not, ``verify`` checks the result after the plan was carried out, ``remove``
-takes away what the service left on a host that does not run it any more.
+removes the files of the service from a host that no longer runs it.
 """
 
 Stage = Literal["network", "servers", "watch"]
@@ -59,7 +59,7 @@ class Listener:
             others are free.
         clients: the names of the services whose hosts may reach it.
         networks: the input with further networks that may reach it.
-        public: it is open to everybody: the firewall leaves it alone.
+        public: it is open to all: the firewall does not filter it.
         metrics: it serves metrics for Prometheus, under this job.
     """
 
@@ -93,6 +93,7 @@ class Service:
         verbs: the task files of its role.
         stage: when ``activate`` visits it.
         tags: the tags of ``site.yml`` that select it.
+        secrets_for: further tags that select its verb ``secrets``: of services that use what it makes.
         listeners: where it listens on TCP.
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
@@ -115,6 +116,7 @@ class Service:
     verbs: tuple[Verb, ...]
     stage: Stage = "servers"
     tags: tuple[str, ...]
+    secrets_for: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0

@@ -124,6 +124,7 @@ SERVICES: tuple[Service, ...] = (
         most=1,
         verbs=("secrets", "files"),
         tags=("synapse",),
+        secrets_for=("postgres", "redis"),
     ),
     Service(
         name="generic_workers",
@@ -206,9 +207,13 @@ def visited(
         for service in services
         if verb in service.verbs
         and stage in (None, service.stage)
-        and ("all" in run_tags or set(service.tags) & set(run_tags))
-        and not set(service.tags) <= set(skip_tags)
+        and ("all" in run_tags or _tags(service, verb) & set(run_tags))
+        and not _tags(service, verb) <= set(skip_tags)
     )
+
+
+def _tags(service: Service, verb: Verb) -> set[str]:
+    return {*service.tags, *(service.secrets_for if verb == "secrets" else ())}
 
 
 __all__ = ("MAIN_GROUP", "NGINX", "POSTGRES", "REDIS", "SERVICES", "SYNAPSE_GROUPS", "groups_of", "visited")

@@ -23,7 +23,7 @@ def systemd_size_in_mib(written: str | None, memory_mib: int) -> int | None:
 
 
 def postgres_size_in_mib(written: str | int) -> int:
-    """Returns a size of PostgreSQL's memory settings in MiB, rounded down; a number alone is in blocks of 8 KiB.
+    """Returns a size of PostgreSQL's memory settings in MiB, rounded down; without a unit, it counts blocks of 8 KiB.
 
     Raises:
         TopologyError: it is no such size.

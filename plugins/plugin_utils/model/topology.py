@@ -28,7 +28,7 @@ from .inventory import (
     host_input,
     pools_of,
 )
-from .pools import Place, read_pool, read_settings
+from .pools import PoolSource, read_pool, read_settings
 from .ports import check_ports
 from .process import MAIN, Process
 from .process_checks import check_label, check_media_store, check_process_names, check_singles
@@ -82,7 +82,7 @@ class Topology:
         return frozenset(process.host for process in self.processes)
 
     def serves_media(self, process: Process) -> bool:
-        """Tells whether a process has the media repository, and so needs the media store."""
+        """Returns whether a process has the media repository, and so needs the media store."""
         return process.group == MEDIA or (process.is_main and not self.with_duty("media"))
 
     def hosts_of(self, service: Service | str) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Topology:
         return None if host is None else self.addresses[host]
 
     def listen_address(self, host: str) -> str:
-        """Returns the address on which a host listens on TCP: over sockets nobody else needs to reach it."""
+        """Returns the address on which a host listens on TCP: with sockets no other host needs to reach it."""
         return LOOPBACK if self.unix else self.addresses[host]
 
     def worker(self, name: str) -> Process:
@@ -222,9 +222,9 @@ def _workers(
         for host in groups[group]:
             label = host_input(hosts, host, "synapse_host_label") or host
             check_label(label, host)
-            place = Place(group=group, host=host, label=label, address=addresses[host], release=release)
+            source = PoolSource(group=group, host=host, label=label, address=addresses[host], release=release)
             for pool, value in pools_of(hosts, host, group, preset, release).items():
-                workers += read_pool(place, pool, value)
+                workers += read_pool(source, pool, value)
     return sorted(workers, key=lambda worker: natural_key(worker.name))
 
 

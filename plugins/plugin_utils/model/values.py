@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
 
 
 def is_whole_number(value: Any) -> bool:
-    """Tells whether the value is an integer; YAML's true and false are not."""
+    """Returns whether the value is an integer; YAML's true and false are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -41,7 +41,7 @@ def counting_number(value: Any) -> int | None:
 
 
 def is_true(value: Any) -> bool:
-    """Tells whether a boolean is true; from the command line, it is a text."""
+    """Returns whether a boolean is true; from the command line, it is a text."""
     return str(value).lower() in ("true", "yes", "on", "1")
 
 

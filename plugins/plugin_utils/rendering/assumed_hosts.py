@@ -18,11 +18,11 @@ DEFAULTS: dict[str, Any] = {
     "render_memory_mib": 8192,
     "render_cpus": 4,
 }
-"""Variables of a host, and what it is while the inventory does not say it."""
+"""Variables that describe a host, and their defaults."""
 
 
-def stand_in(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns for one host what the module host_survey would tell of it, as far as files depend on it.
+def assumed_host(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the facts that the module host_survey would return for a host, as far as files depend on them.
 
     Args:
         host: the inventory name of the host.
@@ -61,4 +61,4 @@ def _number(host: str, name: str, said: Mapping[str, Any]) -> int:
     return number
 
 
-__all__ = ("DEFAULTS", "stand_in")
+__all__ = ("DEFAULTS", "assumed_host")

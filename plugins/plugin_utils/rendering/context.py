@@ -35,11 +35,11 @@ class Context:
 
     @property
     def renders(self) -> bool:
-        """Tells whether files are written below ``root`` instead of to hosts."""
+        """Returns whether files are written below ``root`` instead of to hosts."""
         return self.mode == "render"
 
     def wanted(self, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Returns the entries that this run writes: those that are for no mode alone, or for this one."""
+        """Returns the entries that this run writes: those without a mode, or with the mode of this run."""
         return [entry for entry in entries if entry["only"] in (None, self.mode)]
 
 

@@ -27,14 +27,14 @@ Written by playbooks/render.yml of the Ansible collection baremetal.synapse: bel
 site.yml deploys to it. fleet.svg shows the fleet. The next run of render.yml replaces what is here.
 
 Nothing below etc/matrix-synapse/secrets is a secret: these files, and the password in Redis' configuration, are
-placeholders, which everybody knows. Each host makes its own secrets. Do not copy the placeholders to a host.
+placeholders, which are public. Each host makes its own secrets. Do not copy the placeholders to a host.
 """
 
 _KINDS = ("directory", "regular file", "symbolic link")
 _PARENT_MODE = 0o755
 _PRIVATE = 0o700
 _SECRET_MODE = 0o600
-# So many characters at the beginning tell our files at the top from others.
+# The number of leading characters that identify our files at the top.
 _RECOGNISED = 80
 
 
@@ -113,7 +113,7 @@ def _check_ours(value: str, path: Path) -> None:
     """Refuses what another user may have put there, to have files written or removed elsewhere.
 
     Raises:
-        FileSetError: it is a symbolic link, or belongs to somebody else.
+        FileSetError: it is a symbolic link, or belongs to another user.
     """
     try:
         found = os.lstat(path)
@@ -122,7 +122,7 @@ def _check_ours(value: str, path: Path) -> None:
     if stat.S_ISLNK(found.st_mode):
         reason = f"{path} is a symbolic link, which may lead to files that render.yml did not write"
     elif found.st_uid != os.geteuid():
-        reason = f"{path} belongs to another user, who could lead render.yml to other files"
+        reason = f"{path} belongs to another user, who could redirect render.yml to other files"
     else:
         return
     raise FileSetError(
@@ -205,13 +205,13 @@ class Rendered:
         except FileNotFoundError:
             return None
         except NotADirectoryError:
-            # Its parent is planned anew, or is a problem of its own.
+            # Its parent is planned again, or is a problem of its own.
             return None
         test = {"directory": stat.S_ISDIR, "regular file": stat.S_ISREG, "symbolic link": stat.S_ISLNK}[kind]
         if not test(found.st_mode):
-            raise FileSetError([f"{real} is no {kind}, which is wanted there: remove it or move it away"])
+            raise FileSetError([f"{real} is no {kind}, which is wanted there: remove or rename it"])
         if kind != "directory" and path.lstrip("/") not in self.known:
-            raise FileSetError([f"{real} was not written by render.yml: remove it or move it away"])
+            raise FileSetError([f"{real} was not written by render.yml: remove or rename it"])
         return found
 
     def _directory(self, path: str, mode: int, *, listed: bool) -> Change | None:
@@ -303,7 +303,7 @@ class Rendered:
         except FileNotFoundError:
             pass
         except OSError as exc:
-            # Somebody else has put something there: it stays.
+            # Files of other programs stay.
             if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
                 raise
 

@@ -89,7 +89,7 @@ def serving_duty(topology: Topology, duty: str | None, *, writer_only: bool = Fa
     Args:
         topology: the fleet.
         duty: what the requests are for.
-        writer_only: only the writer of the stream can answer: no other worker stands in for it.
+        writer_only: only the writer of the stream can answer: it has no fallback.
     """
     if duty is None:
         return None
@@ -98,7 +98,7 @@ def serving_duty(topology: Topology, duty: str | None, *, writer_only: bool = Fa
 
 
 def uses_mas(topology: Topology) -> bool:
-    """Tells whether the operator's configuration leaves logins to Matrix Authentication Service."""
+    """Returns whether the operator's configuration leaves logins to Matrix Authentication Service."""
     config = topology.options["synapse_extra_config"]
     features = config.get("experimental_features") or {}
     return any(
@@ -186,7 +186,7 @@ def _entries(ranked: Iterable[Decision]) -> list[Entry]:
     for decision in ranked:
         key = decision.upstream, decision.initial, decision.route.path
         methods.setdefault(key, set()).update(decision.route.methods)
-    # Any process answers a browser's preflight: it goes with the reads, which have others to stand in for them.
+    # Any process answers a browser's preflight: it goes with the reads, which have fallbacks.
     read = {path for (_, _, path), of_path in methods.items() if "GET" in of_path}
     groups: dict[tuple[str, str | None, tuple[str, ...]], list[str]] = {}
     for (upstream, initial, path), of_path in methods.items():
@@ -258,22 +258,22 @@ def requested_duties(topology: Topology) -> frozenset[str]:
     return frozenset(duty for duty in found if duty is not None)
 
 
-def stand_in(topology: Topology, duty: str) -> str | None:
-    """Returns the upstream that serves a duty's requests while all of its workers are away; None if nobody can.
+def fallback_upstream(topology: Topology, duty: str) -> str | None:
+    """Returns the fallback of a duty: the upstream for its requests while all of its workers are unavailable.
 
-    That is another pool, and main behind it, or main alone.
+    That is another pool and then main, or only main; None if no other process can serve the requests.
     """
     if DUTIES[duty].exclusive:
         return None
-    other = stand_in_duty(topology, duty)
+    other = fallback_duty(topology, duty)
     return MAIN_UPSTREAM if other is None else f"{upstream_of(other)}_then_main"
 
 
-def stand_in_duty(topology: Topology, duty: str) -> str | None:
-    """Returns the duty whose pool stands in for another one's; None if no pool does."""
+def fallback_duty(topology: Topology, duty: str) -> str | None:
+    """Returns the duty whose pool is the fallback of another duty's pool; None if no pool is."""
     serving = serving_duty(topology, duty)
-    away = {worker.name for worker in topology.with_duty(serving)} if serving is not None else set()
-    others = (name for name in DUTIES[duty].fallback if {worker.name for worker in topology.with_duty(name)} - away)
+    served = {worker.name for worker in topology.with_duty(serving)} if serving is not None else set()
+    others = (name for name in DUTIES[duty].fallback if {worker.name for worker in topology.with_duty(name)} - served)
     return next(others, None)
 
 

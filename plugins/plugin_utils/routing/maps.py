@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..model.topology import Topology
-from .decisions import MAIN_UPSTREAM, Entry, Table, in_use, stand_in, tables, upstream_of
+from .decisions import MAIN_UPSTREAM, Entry, Table, fallback_upstream, in_use, tables, upstream_of
 from .family_patterns import REFUSED, family_patterns
 
 
@@ -35,7 +35,7 @@ def proxy_maps(topology: Topology) -> list[dict[str, Any]]:
 def _families() -> dict[str, Any]:
     """Returns the map of raw paths to families."""
     return _map(
-        "the raw path, which is what Synapse dispatches on, and its family: its first words, or what becomes of it",
+        "the raw path, by which Synapse dispatches, and its family: its first words, or refused",
         "$request_uri",
         "$synapse_family",
         REFUSED,
@@ -84,11 +84,11 @@ def _users() -> dict[str, Any]:
 
 
 def _initial_syncs(used: Sequence[Table]) -> list[dict[str, Any]]:
-    """Returns the maps that tell a sync that begins anew, one for each upstream that leaves those to another one."""
+    """Returns the maps of initial syncs, one for each upstream that leaves them to another upstream."""
     initial = sorted({(entry.upstream, entry.initial) for table in used for entry in table.entries if entry.initial})
     return [
         _map(
-            "a sync without a token of where it was begins anew, and that takes longest",
+            "a sync without the token of an earlier one is an initial sync, which takes longest",
             "$arg_since",
             _initial_variable(upstream),
             upstream,
@@ -112,7 +112,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _upstreams(used: Sequence[Table]) -> dict[str, Any]:
     """Returns the map of families to upstreams."""
     return _map(
-        "the table of a family, or where all of it goes; what has no table is for main",
+        "the table of a family, or the upstream of all its paths; main by default",
         "$synapse_family",
         "$synapse_upstream",
         MAIN_UPSTREAM,
@@ -127,16 +127,16 @@ def _upstreams(used: Sequence[Table]) -> dict[str, Any]:
 
 
 def _fallbacks(topology: Topology) -> dict[str, Any]:
-    """Returns the map of upstreams to those that serve while all of their processes are away."""
+    """Returns the map of upstreams to their fallbacks."""
     return _map(
-        "who stands in while a whole pool is away; nobody for the writer of a stream, which others cannot replace",
+        "the fallback of an unavailable upstream; none for writers of streams, which no other process replaces",
         "$synapse_upstream",
         "$synapse_fallback",
         "",
         [
             (upstream_of(duty), fallback, None)
             for duty in in_use(topology)
-            if (fallback := stand_in(topology, duty)) is not None
+            if (fallback := fallback_upstream(topology, duty)) is not None
         ],
     )
 
@@ -144,7 +144,7 @@ def _fallbacks(topology: Topology) -> dict[str, Any]:
 def _sent_once() -> dict[str, Any]:
     """Returns the map of failed requests that must not be sent again to the status that they get."""
     return _map(
-        "what must not be sent a second time, and what is answered instead: nobody knows what became of it",
+        "requests that must not be sent a second time, and the answer instead: a process may have handled them already",
         "$upstream_status $request_method $upstream_bytes_sent",
         "$synapse_sent",
         "",

@@ -15,7 +15,7 @@ from ..model.duties import DUTIES
 from ..model.process import Process
 from ..model.topology import Topology
 from ..synapse.config import public_baseurl
-from .decisions import MAIN_UPSTREAM, in_use, serving_duty, stand_in, stand_in_duty, upstream_of
+from .decisions import MAIN_UPSTREAM, fallback_duty, fallback_upstream, in_use, serving_duty, upstream_of
 
 # Idle connections for each server of an upstream: a pool shares them, and a miss costs as much as a request.
 _KEEPALIVE = 32
@@ -26,14 +26,14 @@ _BALANCE = {
     "least_conn": "least_conn",
     "round_robin": None,
 }
-# A connection to a socket is refused at once, so nothing is gained by leaving a process out for a while.
+# A connection to a socket is refused at once, so marking a process as failed for some time has no advantage.
 _SERVER_OPTIONS = {True: "max_fails=0", False: "max_fails=1 fail_timeout=5s"}
 
 
 def proxy_upstreams(topology: Topology) -> list[dict[str, Any]]:
-    """Returns nginx's upstreams: main, one for each duty that workers serve, and who stands in for them."""
-    upstreams = [_upstream(topology, MAIN_UPSTREAM, "all that no worker serves", None, (topology.main,))]
-    stand_ins: dict[str, dict[str, Any]] = {}
+    """Returns nginx's upstreams: main, one for each duty that workers serve, and their fallbacks."""
+    upstreams = [_upstream(topology, MAIN_UPSTREAM, "all requests that no worker serves", None, (topology.main,))]
+    fallbacks: dict[str, dict[str, Any]] = {}
     for name in in_use(topology):
         duty = DUTIES[name]
         serving = serving_duty(topology, name)
@@ -41,13 +41,13 @@ def proxy_upstreams(topology: Topology) -> list[dict[str, Any]]:
         workers = topology.with_duty(serving or name)
         balance = _BALANCE[duty.balance] if len(workers) > 1 else None
         upstreams.append(_upstream(topology, upstream_of(name), comment, balance, workers, exclusive=duty.exclusive))
-        other = stand_in_duty(topology, name)
-        if other is not None and (fallback := stand_in(topology, name)) is not None:
-            comment = f"{other} and, while that is away too, main: they stand in for pools that are away"
-            stand_ins[fallback] = _upstream(
+        other = fallback_duty(topology, name)
+        if other is not None and (fallback := fallback_upstream(topology, name)) is not None:
+            comment = f"fallback of unavailable pools: {other} and, while that is unavailable too, main"
+            fallbacks[fallback] = _upstream(
                 topology, fallback, comment, None, topology.with_duty(other), (topology.main,)
             )
-    return [*upstreams, *stand_ins.values()]
+    return [*upstreams, *fallbacks.values()]
 
 
 def proxy_locations(topology: Topology) -> list[dict[str, str]]:
@@ -106,7 +106,7 @@ def _upstream(
         "balance": balance,
         # Only this one needs to know what the other processes of nginx are doing.
         "shared": balance == _BALANCE["least_conn"],
-        # While it restarts, its requests fail: nobody else can serve them. So nginx never leaves it out before.
+        # No other process can serve its requests: they fail while it restarts. So nginx never holds it back.
         "alone": exclusive and len(processes) == 1,
         "keepalive": _KEEPALIVE * (len(processes) + len(backups)),
         "servers": [

@@ -63,17 +63,17 @@ class Route:
         return tuple(self.when.split(" + ")) if self.when else ()
 
     def is_there(self, *, mas: bool) -> bool:
-        """Tells whether it is there with or without Matrix Authentication Service, as far as that decides."""
+        """Returns whether it is there with or without Matrix Authentication Service, as far as that decides."""
         return (f"!{MAS_SETTING}" if mas else MAS_SETTING) not in self.settings
 
     @property
     def needs_setting(self) -> bool:
-        """Tells whether it depends on a setting of the operator's, apart from those that the topology decides."""
+        """Returns whether it depends on a setting of the operator's, apart from those that the topology decides."""
         return any(name.lstrip("!") not in (MEDIA_SETTING, MAS_SETTING) for name in self.settings)
 
     @property
     def needs_media(self) -> bool:
-        """Tells whether only a process with the media repository serves it."""
+        """Returns whether only a process with the media repository serves it."""
         return MEDIA_SETTING in self.settings
 
 
@@ -95,7 +95,7 @@ class Registry:
         return older[-1] if older else self.releases[0]
 
     def is_known(self, release: Release) -> bool:
-        """Tells whether the minor of the release was read; patches bring no routes."""
+        """Returns whether the minor of the release was read; patches bring no routes."""
         return _minor(self.known(release)) == _minor(release)
 
     def of(self, release: Release) -> tuple[Route, ...]:
@@ -116,7 +116,7 @@ def parse_registry(text: str, place: str = "routes.json") -> Registry:
     Raises:
         TopologyError: it is no JSON, of another schema, or misses a part.
     """
-    fix = "Use the routes.json of this release of the collection, or make it anew: make routes RELEASE=…"
+    fix = "Use the routes.json of this release of the collection, or make it again: make routes RELEASE=…"
     try:
         document = json.loads(text)
     except ValueError as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our rules: which duty each family of routes is for. What no rule names falls to the reader of its kind.
+"""The rules: the duty of each family of routes. Routes without a rule belong to the reader of their kind.
 
-The routes themselves are Synapse's (``registry.py``); how nginx balances a duty, and what stands in for it, is said of
-the duty (``model/duties.py``). So a rule is a line: a duty, and the shapes of paths that it takes.
+The routes themselves are Synapse's (``registry.py``); the balancing and the fallback of a duty are attributes of the
+duty (``model/duties.py``). So a rule is a line: a duty, and the shapes of paths that it takes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def uncovered(route: Route, release: Release) -> str | None:
     """Returns why a route of a release needs a rule that it has not got, None if all is well.
 
     A write that only the stream's writer serves, and a request whose session is in one process, must be named: the
-    reader to which they would fall cannot answer them. While main alone can write a stream, its writes go to main
+    reader to which they would fall cannot answer them. While only main can write a stream, its writes go to main
     without a rule.
     """
     if family_of(route.path) is None:

@@ -54,7 +54,7 @@ class PostgresServer:
         port: the port on which the server listens now.
         port_wanted: the port on which it listens after a restart.
         queries: the queries that compare the server with its files.
-        with_password: whether Synapse has a password; on one host the socket tells which user connects.
+        with_password: whether Synapse has a password; on one host the socket identifies the user.
         database: the name of the database.
         user: its owner.
         max_connections: the connections that the topology needs.
@@ -188,13 +188,15 @@ def _trial(program: str, config_dir: str, own: Mapping[str, Any]) -> tuple[str, 
 
 
 def _hba_lines(topology: Topology) -> tuple[str, ...]:
-    who = f"{layout.DATABASE} {layout.USER}"
+    access = f"{layout.DATABASE} {layout.USER}"
     if topology.unix:
-        return (f"local {who} peer",)
+        return (f"local {access} peer",)
     kind = "hostssl" if topology.options["postgres_tls"] else "host"
     hosts = sorted({process.host for process in topology.processes})
     addresses = [topology.addresses[host] for host in hosts]
-    return tuple(f"{kind} {who} {address}/{ip_address(address).max_prefixlen} scram-sha-256" for address in addresses)
+    return tuple(
+        f"{kind} {access} {address}/{ip_address(address).max_prefixlen} scram-sha-256" for address in addresses
+    )
 
 
 __all__ = ("HBA_MARKER", "Mode", "PostgresServer", "postgres_server")

@@ -35,7 +35,7 @@ CLUSTER = "main"
 
 _CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
 
-# All of the fleet knows where PostgreSQL is reached, so it cannot be set for the server alone.
+# All of the fleet knows where PostgreSQL is reached, so it cannot be set only for the server.
 _FIXED = ("port", "listen_addresses", "unix_socket_directories")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 
@@ -72,8 +72,8 @@ def read_clusters(found: Mapping[str, Any], variables: Mapping[str, Any]) -> Clu
         found: what the module host_survey returned for the host.
         variables: the variables of the host; ``postgres_version`` counts.
     """
-    told = found.get("postgres_clusters")
-    clusters = None if told is None else tuple(entry for entry in told if entry["name"] == CLUSTER)
+    listed = found.get("postgres_clusters")
+    clusters = None if listed is None else tuple(entry for entry in listed if entry["name"] == CLUSTER)
     platform = find_platform(str(found["distribution"]), str(found["distribution_major_version"]))
     distribution = None if platform is None else str(platform.postgres)
     first = next((str(entry["version"]) for entry in clusters or ()), distribution or "")
@@ -119,7 +119,7 @@ def computed_settings(
         topology: the fleet.
         memory_mib: the memory to plan with, in MiB.
         cpus: the processors of the machine.
-        shared: whether Synapse runs on the same machine; None if the topology tells it.
+        shared: whether Synapse runs on the same machine; None if the topology decides it.
         certificate: the path of the server's certificate; None for Debian's.
         certificate_key: the path of its key; None for Debian's.
     """

@@ -38,7 +38,7 @@ SELECT
   (SELECT json_build_object('encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
                             'owner', pg_get_userbyid(datdba))
    FROM pg_database WHERE datname = $database) AS database,
-  -- Of the password: how it was salted, and a digest of the verifier, which lets nobody in.
+  -- Of the password: how it was salted, and a digest of the verifier, which is no use for a login.
   (SELECT json_build_object(
             'restricted', rolcanlogin
               AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls),

@@ -118,7 +118,7 @@ def _wrong_database(server: PostgresServer, database: Mapping[str, Any] | None) 
     return [
         f"The database {server.database} on host {server.host} has encoding {database['encoding']}, collation"
         f" {database['collate']} and ctype {database['ctype']}: Synapse starts only with UTF8, C and C, and a database"
-        " cannot be converted in place. Dump it, rename it away, run again, and restore the dump into the new one."
+        " cannot be converted in place. Dump it, rename it, run again, and restore the dump into the new one."
     ]
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Synapse's configuration files, as plain data: homeserver.yaml (shared), main.yaml and one file for each worker.
 
-Three of Synapse's habits shape this module. Files merge shallowly, so a file repeats a whole option to change a part of
-it. An empty list means nobody, so what is not moved off main is left out. And lists shard by their order, so every list
-comes from the sorted topology. Sources: Synapse's config/_base.py and config/workers.py.
+Three properties of Synapse shape this module. Files merge shallowly, so a file repeats a whole option to change a part
+of it. An empty list means no process, so duties that stay on main are left out. And lists shard by their order, so
+every list comes from the sorted topology. Sources: Synapse's config/_base.py and config/workers.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SOCKET_MODE = 0o660
 def instance_map(topology: Topology) -> dict[str, dict[str, Any]]:
     """Returns Synapse's ``instance_map``: main, and every worker that writes a stream.
 
-    Workers that nobody calls have no entry, so adding one changes no other process' configuration.
+    Workers that no process calls have no entry, so adding one changes no other process' configuration.
     """
     called = [topology.main, *(worker for worker in topology.workers if worker.streams)]
     return {process.name: _replication_address(topology, process) for process in called}
@@ -147,7 +147,7 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
         args["passfile"] = layout.secret(secrets.PASSFILE)
         if topology.options["postgres_tls"]:
             root = topology.options["postgres_tls_root_certificate"]
-            # Without a root, an eavesdropper learns nothing, but somebody who takes PostgreSQL's place is not noticed.
+            # Without a root, eavesdropping is prevented, but not an impersonation of PostgreSQL.
             args |= {"sslmode": "require"} if root is None else {"sslmode": "verify-full", "sslrootcert": root}
     args["port"] = topology.options["postgres_port"]
     return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A picture of the fleet, as SVG: who is outside, the proxy, the processes on their hosts, and what they use."""
+"""A picture of the fleet, as SVG: the clients, the proxy, the processes on their hosts, and what they use."""
 
 from __future__ import annotations
 

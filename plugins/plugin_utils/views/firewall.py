@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may reach the private listeners of a host: what the role firewall makes an nftables table of.
+"""The networks that may reach the private listeners of a host: the content of the nftables table of role firewall.
 
 The rules name whole bands of ports, so that a worker more on a host changes none of them.
 """

@@ -15,7 +15,7 @@ from ..routing.rules import kept_on_main
 
 
 def fleet(topology: Topology) -> dict[str, Any]:
-    """Returns server name, release, routes, transport, who does what, and how PostgreSQL and Redis are reached."""
+    """Returns server name, release, routes, transport, hosts, and the connections to PostgreSQL and Redis."""
     options = topology.options
     synapse_hosts = sorted(topology.process_hosts)
     return {

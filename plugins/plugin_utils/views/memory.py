@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory of a host is promised away, as far as it is known: the limits of all that runs there."""
+"""The memory of a host that is assigned, as far as it is known: the limits of the processes and services there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def host_memory(topology: Topology, host: str, memory_mib: int, variables: Mappi
 
 
 def check_memory(host: str, budget: Mapping[str, Any]) -> None:
-    """Refuses a host with less memory than it has promised away.
+    """Refuses a host with less memory than is assigned.
 
     Raises:
         TopologyError: the parts may take more than the host has.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan as plain data, for those who carry it out, and as lines, for those who read it."""
+"""The plan as plain data, for the role that carries it out, and as lines, for the operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROXY = {
     "hold": "nginx sends nothing to {held}",
     "apply": "nginx gets its new configuration",
 }
-# Within a wave: nginx has left them out, then processes stop, then all others are up again.
+# The order of the lines of a wave: processes are drained, then stopped, then started.
 _ACTIONS = ("drain", "retire", "stop", "reload", "enable", "restart", "start")
 
 
@@ -39,16 +39,16 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
 
 
 def read_needs(needs: Iterable[Mapping[str, Any]]) -> list[ServiceNeed]:
-    """Reads what the roles of services ask for, one mapping with the attributes of ``ServiceNeed`` each."""
+    """Reads the needs of services, mappings with the attributes of ``ServiceNeed``."""
     return [ServiceNeed(**{str(key): str(value) for key, value in need.items()}) for need in needs]
 
 
 def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
-    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines``, ``effects``, and ``why``: of the order.
+    """Returns ``waves`` (``proxy``, ``held``, ``steps`` by host), ``lines``, ``effects``, and ``why``, the reasons.
 
     Args:
-        topology: what is wanted.
-        plan: what is done to the processes of Synapse, and to the services that they need.
+        topology: the wanted fleet.
+        plan: the steps for the processes of Synapse and for the services that they need.
     """
     return {
         "waves": list(_carried_out(plan.waves)),
@@ -59,7 +59,7 @@ def plan_view(topology: Topology, plan: Plan) -> dict[str, Any]:
 
 
 def _carried_out(waves: Sequence[Wave]) -> Iterator[dict[str, Any]]:
-    """Waves as a run carries them out: those of one host that follow each other go there at once, as stages."""
+    """Returns the waves as a run carries them out: consecutive waves of one host are combined, as stages."""
     pending: dict[str, Any] | None = None
     for wave in waves:
         steps: dict[str, list[dict[str, Any]]] = {}
@@ -93,7 +93,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _texts(topology: Topology, plan: Plan) -> Iterator[str]:
-    """One line for what happens to several processes at the same time for the same reason."""
+    """Returns the lines; processes with the same action and reason in a wave share one."""
     for wave in plan.waves:
         yield from _proxy_lines(wave)
         yield from _step_lines(topology, wave.steps)

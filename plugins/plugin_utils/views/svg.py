@@ -68,8 +68,8 @@ def document(size: tuple[float, float], title: str, about: str, style: str, body
 
     Args:
         size: width and height.
-        title: what it is, for those who do not see it.
-        about: what it shows, for those who do not see it.
+        title: its name, for screen readers.
+        about: its description, for screen readers.
         style: rules besides ``STYLE``.
         body: its elements, those at the back first.
     """

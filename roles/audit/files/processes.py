@@ -25,14 +25,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def uses_mas(shared: dict[str, Any]) -> bool:
-    """Tells whether logins are left to Matrix Authentication Service."""
+    """Returns whether logins are left to Matrix Authentication Service."""
     features = shared.get("experimental_features") or {}
     options = (shared.get("matrix_authentication_service"), features.get("msc3861"))
     return any(isinstance(option, dict) and option.get("enabled") is True for option in options)
 
 
 def main() -> None:
-    """Prints the parts of the files that say who serves what."""
+    """Prints the parts of the files that assign requests to processes."""
     homeserver, main_file, workers = (Path(argument) for argument in sys.argv[1:])
     shared = read(homeserver)
     own = [path for path in (main_file, *sorted(workers.glob("*.yaml"))) if path.is_file()]

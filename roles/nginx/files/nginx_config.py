@@ -34,8 +34,8 @@ from typing import NamedTuple
 UNIT = "nginx.service"
 LOAD_SECONDS = 10.0
 LOOK_SECONDS = 0.1
-# As the template http.conf.j2 prints it: address and options, then the name of the process. `alone` says that no other
-# process of the upstream could answer.
+# As the template http.conf.j2 prints it: address and options, then the name of the process. `alone` marks the only
+# process of an upstream that has no fallback.
 SERVER = re.compile(rb"^(?P<server>  server [^;\n]*?)(?: down)?;(?P<comment> # (?P<process>\S+)(?: alone)?)$", re.M)
 ALONE = b" alone"
 WORKER_CONNECTIONS = re.compile(rb"^([ \t]*worker_connections[ \t]+)[0-9]+;", re.M)
@@ -43,7 +43,7 @@ USAGE = "usage: nginx-config plan|test|apply|hold|record [PROCESS]..."
 
 
 class RefusedError(Exception):
-    """The configuration cannot be used; the text says why, and what is in force now."""
+    """The configuration cannot be used; the text has the reason, and the configuration in force."""
 
 
 class Settings(NamedTuple):
@@ -60,7 +60,7 @@ class Settings(NamedTuple):
         certificates: certificate and key. nginx has to load them again when they change.
         stamp: where the note is of what nginx has loaded.
         drop_in: path of the drop-in of nginx's unit that calls `record`.
-        error_log: where nginx says why it does not load a configuration.
+        error_log: where nginx logs why it does not load a configuration.
     """
 
     nginx: str
@@ -77,7 +77,7 @@ class Settings(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file, with the owner it has to get; None for the user who runs the program."""
+    """A file, with the owner it has to get; None for the user that runs the program."""
 
     content: bytes
     mode: int = 0o644
@@ -96,7 +96,7 @@ class Change(NamedTuple):
     Attributes:
         path: absolute, below `Settings.etc`.
         wanted: the new contents.
-        text: the line that tells about it.
+        text: the line that reports it.
     """
 
     path: str
@@ -131,7 +131,7 @@ class System:
         self._nginx = nginx
 
     def installed(self) -> bool:
-        """Tells whether there is an nginx."""
+        """Returns whether there is an nginx."""
         return os.access(self._nginx, os.X_OK)
 
     def refusal(self, path: str) -> str | None:
@@ -145,7 +145,7 @@ class System:
         return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
 
     def unit(self) -> Unit:
-        """Returns what systemd says of nginx's unit."""
+        """Returns the state of nginx's unit."""
         properties = ("ActiveState", "MainPID", "NeedDaemonReload", "DropInPaths")
         lines = self.systemctl("show", f"--property={','.join(properties)}", UNIT).splitlines()
         found = dict.fromkeys(properties, "") | dict(line.split("=", 1) for line in lines)
@@ -229,7 +229,7 @@ class Configuration:
         before = self._put(changes)
         _say(change.text for change in changes)
         unit = self._system.unit()
-        # systemd does not notice by itself that the first drop-in of a unit appears.
+        # systemd does not detect the first drop-in of a unit without a daemon-reload.
         if unit.needs_daemon_reload or self._settings.drop_in not in unit.drop_ins:
             self._system.systemctl("daemon-reload")
         if not unit.active:
@@ -405,7 +405,7 @@ def _say(lines: Iterable[str]) -> None:
 
 
 def _is(wanted: File | Link | None, found: File | Link | None) -> bool:
-    """Tells whether a path is as it should be; mode and owner of a file do not matter."""
+    """Returns whether a path is as it should be; mode and owner of a file do not matter."""
     if isinstance(wanted, File) and isinstance(found, File):
         return wanted.content == found.content
     return wanted == found
@@ -426,7 +426,7 @@ def _read_file(path: str) -> File | None:
 
 
 def _write(path: str, wanted: File | Link | None) -> None:
-    """Replaces what is at a path in one step, so that nobody reads half of it."""
+    """Replaces what is at a path in one step, so that no program reads half of it."""
     if wanted is None:
         Path(path).unlink(missing_ok=True)
         return
@@ -468,7 +468,7 @@ def _last_lines(path: str, number: int = 3) -> str:
 
 
 def run(configuration: Configuration, verb: str, processes: Sequence[str]) -> None:
-    """Does what a verb says."""
+    """Executes a verb."""
     if verb == "plan":
         configuration.plan()
     elif verb == "test":

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notices Synapse processes of this host that run but hear nothing from Redis, and makes systemd start them anew.
+"""Notices Synapse processes of this host that run but hear nothing from Redis, and makes systemd restart them.
 
-A process can lose its subscription and live on: it answers requests, but from then on it never learns what is new. So
-this program tells something to all processes, over the channel on which they listen to each other, and looks into the
-metrics of each process of this host whether it counted what it heard:
+A process can lose its subscription and go on: it answers requests, but receives no more updates. So this program sends
+a command to all processes, over their replication channel, and checks in the metrics of each process of this host
+whether the process has counted the command:
 
-- What it says is that a lock was released, which nobody holds or waits for. Synapse compares a name, and does nothing.
-- Redis has to take it. As long as it does not answer, nobody is judged.
-- A process is ended after some checks in a row without a sound, one process at a time, and never soon after its start.
-  Metrics that are not served (the process starts, or an operator turned them off) say nothing; metrics that accept a
+- The command reports the release of a lock that does not exist. Synapse compares a name, and does nothing.
+- Redis has to accept the command. While Redis does not answer, no process is judged.
+- A process is ended after several failed checks in a row, one process at a time, and never soon after its start.
+  Metrics that are not served (the process starts, or an operator turned them off) do not count; metrics that accept a
   connection and do not answer are those of a process that hangs.
 - It has the rights of Synapse's own user, which may end its own processes. systemd starts them again (Restart=always).
 
@@ -43,16 +43,16 @@ WARNING, NOTICE, INFO = "<4>", "<5>", "<6>"
 
 
 class RedisError(Exception):
-    """Redis did not take a message; the text says why, without the password."""
+    """Redis did not accept a message; the text has the reason, without the password."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is to be seen of a process.
+    """The state of a process at one check.
 
     Attributes:
         invocation: systemd's name for this start of the unit; None if the unit does not run.
-        heard: how many commands of ours it has counted; None if it does not tell.
+        heard: how many commands of ours it has counted; None if its metrics are not available.
         hangs: its metrics accepted a connection and did not answer.
     """
 
@@ -63,7 +63,7 @@ class Reading:
 
 @dataclass
 class Record:
-    """What is remembered of a process.
+    """The record of a process.
 
     Attributes:
         invocation: the start of the unit that this is about.
@@ -82,11 +82,11 @@ class Record:
 
 @dataclass
 class Judge:
-    """Decides who is deaf; pure.
+    """Decides which process hears nothing; a pure function of its input.
 
     Attributes:
         checks: in a row, that a process has to fail.
-        grace_seconds: after its start, in which it is not judged; doubled each time it was ended in vain.
+        grace_seconds: after its start, in which it is not judged; doubled after each restart without success.
         records: of the processes that run, by name.
         ended: the process that was ended last, when, and as which invocation, until it hears again.
     """
@@ -97,12 +97,12 @@ class Judge:
     ended: tuple[str, float, str] | None = None
 
     def forgive(self) -> None:
-        """Redis did not answer: nobody could hear anything."""
+        """Resets the failed checks: Redis did not answer, so no process could receive anything."""
         for record in self.records.values():
             record.silent = 0
 
     def judge(self, now: float, readings: Mapping[str, Reading]) -> str | None:
-        """Takes what is to be seen after a command was sent, and returns the process to end, if any.
+        """Takes the states after a command was sent, and returns the process to end, if any.
 
         Args:
             now: seconds of the monotonic clock.
@@ -124,7 +124,7 @@ class Judge:
         return worst
 
     def must_be_killed(self, readings: Mapping[str, Reading]) -> str | None:
-        """Returns the process that was told to end, and has not."""
+        """Returns the process that has ignored SIGTERM."""
         if self.ended is None:
             return None
         name, _, invocation = self.ended
@@ -167,7 +167,7 @@ def count(metrics: str) -> float:
 
 
 def read(process: Mapping[str, str]) -> Reading:
-    """Returns what is to be seen of a process."""
+    """Returns the state of a process."""
     invocation = invocation_of(process["unit"])
     if invocation is None:
         return Reading(None)
@@ -237,7 +237,7 @@ def connect(redis: Mapping[str, str]) -> socket.socket:
 
 
 def expect(line: bytes, kind: bytes) -> bytes:
-    """Returns an answer of Redis without its first letter, which tells its kind.
+    """Returns an answer of Redis without its first letter, which is its type.
 
     Raises:
         RedisError: it is of another kind, such as an error.
@@ -282,14 +282,14 @@ def say(level: str, text: str) -> None:
 
 
 def stamps(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """Returns what changes when one of the files is replaced."""
+    """Returns inode and time of change of each file."""
     found = [path.stat() for path in paths if path.exists()]
     return [(status.st_ino, status.st_mtime_ns) for status in found]
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the role wrote.
+    """The configuration file of the role.
 
     Attributes:
         host: the name of this host.
@@ -311,10 +311,10 @@ class Config:
 
 
 class Watchdog:
-    """Checks, again and again.
+    """Checks the processes at intervals.
 
     Args:
-        config: what the role wrote.
+        config: the configuration.
     """
 
     def __init__(self, config: Config) -> None:
@@ -324,13 +324,13 @@ class Watchdog:
         self._redis_answers = True
 
     def speak(self) -> bool:
-        """Says something to all processes; tells whether Redis took it."""
+        """Sends a command to all processes; returns whether Redis accepted it."""
         message = f"{COMMAND} {json.dumps(['watchdog', 'watchdog', self._config.host])}"
         try:
             publish(self._config.redis, self._config.channel, message)
         except RedisError as error:
             if self._redis_answers:
-                say(WARNING, f"Redis does not answer ({error}): nobody is judged until it does.")
+                say(WARNING, f"Redis does not answer ({error}): no process is judged until it does.")
             self._redis_answers = False
             return False
         if not self._redis_answers:
@@ -339,12 +339,12 @@ class Watchdog:
         return True
 
     def look(self) -> None:
-        """Looks who has heard it, and ends a process that is deaf."""
+        """Checks which processes have received the command, and ends one that has not."""
         with ThreadPoolExecutor(READERS) as pool:
             readings = dict(zip(self._processes, pool.map(read, self._processes.values()), strict=True))
         stubborn = self._judge.must_be_killed(readings)
         if stubborn is not None:
-            say(WARNING, f"Killing {stubborn}: it was told to end, and has not.")
+            say(WARNING, f"Killing {stubborn}: it ignored SIGTERM.")
             end(self._processes[stubborn]["unit"], signal.SIGKILL)
         name = self._judge.judge(time.monotonic(), readings)
         if name is not None:

@@ -138,7 +138,7 @@ def test_secrets_are_placeholders_of_the_right_form(act: Act, tmp_path: Path) ->
 def test_a_run_begins_with_a_check_and_ends_with_removals(act: Act, tmp_path: Path) -> None:
     root = str(tmp_path / "out")
     opened = act("render_tree", path=root, hosts=["a"], step="open")
-    assert opened.pop("stand_ins")["a"]["distribution_major_version"] == "13"
+    assert opened.pop("assumed_hosts")["a"]["distribution_major_version"] == "13"
     assert opened == {"changed": False, "directory": root, "placeholder": PLACEHOLDER}
     act("file_set", files=[{"path": "/etc/x", "content": "x"}, {"path": "/etc/y", "content": "y"}])
     assert act("render_tree", path=root, hosts=["a"], step="close")["changed_paths"] == ["README"]

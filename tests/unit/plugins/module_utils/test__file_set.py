@@ -231,9 +231,7 @@ def test_a_file_is_never_written_over_something_else(tmp_path: Path, kind: str) 
         path.symlink_to(tmp_path / "elsewhere")
     else:
         os.mkfifo(path)
-    assert problems(files=[a_file(path)]) == [
-        f"{path} is a {kind}, a regular file is wanted: remove it or move it away"
-    ]
+    assert problems(files=[a_file(path)]) == [f"{path} is a {kind}, a regular file is wanted: remove or rename it"]
 
 
 def test_a_directory_is_not_followed_through_a_link(tmp_path: Path) -> None:
@@ -294,7 +292,7 @@ def test_a_directory_that_is_listed_after_its_child_has_its_own_mode(tmp_path: P
 def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     assert problems(directories=[a_directory(tmp_path / "a/b/c")]) == [
-        f"{tmp_path}/a, in which {tmp_path}/a/b belongs, is a regular file: remove it or move it away"
+        f"{tmp_path}/a, in which {tmp_path}/a/b belongs, is a regular file: remove or rename it"
     ]
 
 

@@ -325,7 +325,7 @@ def test_pools_that_no_host_would_run(group: str, pools: dict[str, Any]) -> None
     variables: dict[str, Any] = {group: pools}
     error = refusal(lambda: one_host(without=[group], **variables))
     assert (error.variable, error.value, error.host) == (group, ", ".join(pools), "synapse1")
-    assert "nobody would run these pools" in error.reason
+    assert "no host would run these pools" in error.reason
     assert f"Put a host into the group {group}" in error.fix
 
 
@@ -462,12 +462,12 @@ def test_an_option_that_is_computed_is_refused_without_its_value() -> None:
     [
         ("generic_workers", "media", "another kind of worker", "Move it to a pool of media_workers."),
         ("generic_workers", "media_background", "another kind of worker", "Move it to a pool of media_workers."),
-        ("media_workers", "sync", "media workers serve media alone", "Move it to a pool of generic_workers."),
+        ("media_workers", "sync", "media workers serve only media", "Move it to a pool of generic_workers."),
         ("background_workers", "sync", "another kind of worker", "Move it to a pool of generic_workers."),
         (
             "media_workers",
             "pusher",
-            "media workers serve media alone",
+            "media workers serve only media",
             "Move it to a pool of generic_workers or background_workers.",
         ),
     ],
@@ -660,9 +660,9 @@ def test_a_host_of_several_without_an_address() -> None:
     ("address", "reason"),
     [
         ("10.0.0.1", "db1 has the same address"),
-        ("127.0.0.1", "it is no address at which another host could reach this one"),
-        ("::1", "it is no address at which another host could reach this one"),
-        ("0.0.0.0", "it is no address at which another host could reach this one"),  # noqa: S104
+        ("127.0.0.1", "other hosts cannot reach this one at this address"),
+        ("::1", "other hosts cannot reach this one at this address"),
+        ("0.0.0.0", "other hosts cannot reach this one at this address"),  # noqa: S104
         ("2001:db8::6", "know hosts by addresses of one kind"),
     ],
 )

@@ -259,7 +259,7 @@ def test_event_persisters_stop_as_a_set_and_everybody_learns_the_list(old: int, 
     leaving = [f"retire events-{index + 1}" for index in range(new, old)]
     staying = [f"stop events-{index + 1}" for index in range(min(old, new))]
     assert told == [*leaving, "restart main", *staying, *(f"start events-{index + 1}" for index in range(new))]
-    assert {"events writers change, Synapse shards rooms by this list"} == {
+    assert {"events writers change, and Synapse shards rooms by this list"} == {
         step.reason for step in found.steps if step.name == "synapse1-reader-1" and step.action == "restart"
     }
 
@@ -366,7 +366,7 @@ def test_a_duty_for_one_moves_by_way_of_main(duty: str) -> None:
     assert actions(found, "start", "restart", "stop") == {"background-1", "main", "other-1"}
 
 
-def test_a_writer_with_a_stand_in_for_its_reads_is_left_out_of_those_before_it_restarts() -> None:
+def test_a_writer_with_a_fallback_for_its_reads_is_left_out_of_those_before_it_restarts() -> None:
     reads = {"count": 1, "duties": ["receipts", "sync"]}
     before, after = (fleet({"mixed": {**reads, "cache_factor": factor}}) for factor in (1.0, 2.0))
     found, upstreams = plan(before, after), proxy_upstreams(after)
@@ -565,7 +565,7 @@ def test_users_are_told_what_they_notice() -> None:
     assert "typing" in " ".join(plan(RUNNING, fleet({"typing": {"cache_factor": 2.0}})).effects)
     assert plan(RUNNING, fleet({"sync": {"count": 3}})).effects == ()
     assert plan(fleet(synapse_transport="unix"), fleet(synapse_transport="tcp")).effects == (
-        "Everything is away for some seconds.",
+        "Everything is unavailable for some seconds.",
     )
 
 
@@ -604,11 +604,11 @@ def test_the_order_is_told_with_its_reasons() -> None:
     assert plan(RUNNING, fleet()).order == ()
 
 
-def test_edges_that_make_a_circle_are_an_error() -> None:
+def test_edges_that_form_a_cycle_are_an_error() -> None:
     graph = Graph()
     one, two = (graph.add(Step(action="start", host="a", name=name, unit=name, reason="new")) for name in ("x", "y"))
     graph.before([one], [two], "first")
     assert graph.levels()[two] == graph.levels()[one] + 1
     graph.before([two], [one], "second")
-    with pytest.raises(ValueError, match="circle"):
+    with pytest.raises(ValueError, match="cycle"):
         graph.levels()

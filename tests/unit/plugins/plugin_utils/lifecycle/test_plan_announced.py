@@ -83,7 +83,7 @@ def test_a_pool_of_media_workers_takes_over_from_two_without_an_interruption_of_
 def test_persisters_that_main_gives_way_to_are_announced_and_no_old_reader_sends_to_main() -> None:
     for readers in ({"reader": READER}, {"reader": {**READER, "count": 1}}):
         found = carried_out(fleet(readers), fleet({**readers, "events": {"count": 2}}))
-        assert "Sending waits for some seconds; what was acknowledged stays." in found.effects
+        assert "Sending waits for some seconds; acknowledged messages are kept." in found.effects
 
 
 def test_a_stream_that_moves_to_a_process_of_its_own_is_named() -> None:
@@ -110,7 +110,7 @@ def test_that_users_notice_nothing_is_said_alone() -> None:
     assert carried_out(fleet(readers), fleet(faster)).effects == (NOTHING,)
     all_faster = {pool: {**settings, "cache_factor": 2.0} for pool, settings in faster.items()}
     assert carried_out(fleet(readers), fleet(all_faster)).effects == (
-        "Requests for typing fail for some seconds; clients ask again.",
+        "Requests for typing fail for some seconds; clients retry.",
     )
 
 

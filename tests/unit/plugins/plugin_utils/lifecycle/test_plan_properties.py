@@ -162,7 +162,7 @@ def test_a_plan_is_safe_at_every_moment_and_announces_what_users_notice(fleet: S
         fleet.carry_out(found)
         fleet.finish()
         if "everything" in fleet.away:
-            assert found.effects == ("Everything is away for some seconds.",)
+            assert found.effects == ("Everything is unavailable for some seconds.",)
         else:
             assert named_by(found.effects) == fleet.away
     except Exception:

@@ -8,7 +8,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.depend
     option_key,
     sharded_duties,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.reasons import concerns_everybody, reasons_of
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.reasons import concerns_all, reasons_of
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES, DUTY_OF_OPTION
 
 from tests.unit.fleets import ROOT
@@ -16,15 +16,15 @@ from tests.unit.fleets import ROOT
 SECRETS = "/etc/matrix-synapse/secrets"
 # Written down anew, not taken from the table.
 REASONS = {
-    "federation_sender_instances": "federation senders change, Synapse shards destinations by this list",
-    "pusher_instances": "pushers change, Synapse shards users by this list",
+    "federation_sender_instances": "federation senders change, and Synapse shards destinations by this list",
+    "pusher_instances": "pushers change, and Synapse shards users by this list",
     "run_background_tasks_on": "background_tasks move",
     "update_user_directory_from_worker": "user_directory moves",
     "notify_appservices_from_worker": "appservices move",
     "media_instance_running_background_jobs": "media_background moves",
-    "stream_writers.events": "events writers change, Synapse shards rooms by this list",
-    "stream_writers.typing": "typing writers change, every process keeps the list",
-    "stream_writers.unheard_of": "unheard_of writers change, every process keeps the list",
+    "stream_writers.events": "events writers change, and Synapse shards rooms by this list",
+    "stream_writers.typing": "typing writers change, and every process reads the list at its start",
+    "stream_writers.unheard_of": "unheard_of writers change, and every process reads the list at its start",
     "public_baseurl": "public_baseurl changes in homeserver.yaml",
 }
 
@@ -43,7 +43,7 @@ def test_the_lists_by_which_synapse_shards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "everybody"),
+    ("change", "wanted"),
     [
         (f"{SECRETS}/worker_replication_secret", True),
         (f"{SECRETS}/macaroon_secret_key", True),
@@ -55,8 +55,8 @@ def test_the_lists_by_which_synapse_shards() -> None:
         (option_key("instance_map"), False),
     ],
 )
-def test_what_all_processes_must_have_alike(change: str, everybody: bool) -> None:
-    assert concerns_everybody(change) is everybody
+def test_what_all_processes_must_have_alike(change: str, wanted: bool) -> None:
+    assert concerns_all(change) is wanted
 
 
 @pytest.mark.parametrize("option", DUTY_OF_OPTION)

@@ -355,3 +355,9 @@ def test_processes_give_way_and_take_no_more_than_their_ports_of_a_band() -> Non
     assert (error.variable, error.host) == ("synapse_main.main.port_slot", "main1")
     free = replace(ARCHIVE, listeners=(Listener(name="archive", about="the archive", port=main.metrics_port + 1),))
     assert build(free, ("main1",))
+
+
+@pytest.mark.parametrize("tag", ["all", "synapse", "postgres", "redis"])
+def test_a_run_of_a_part_makes_the_secrets_that_the_part_uses(tag: str) -> None:
+    assert [service.name for service in visited("secrets", run_tags=[tag])] == ["synapse_main"]
+    assert visited("secrets", run_tags=["nginx"]) == ()

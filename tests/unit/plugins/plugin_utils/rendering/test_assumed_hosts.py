@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import DEFAULTS, stand_in
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.assumed_hosts import DEFAULTS, assumed_host
 
 
 def test_a_host_of_which_nothing_is_said_is_the_default() -> None:
-    assert stand_in("a", {}) == stand_in("a", DEFAULTS)
-    assert stand_in("a", {})["distribution_major_version"] == "13"
+    assert assumed_host("a", {}) == assumed_host("a", DEFAULTS)
+    assert assumed_host("a", {})["distribution_major_version"] == "13"
 
 
 def test_what_is_said_counts_also_as_text_from_the_command_line() -> None:
     said = {"render_debian_version": 12, "render_architecture": "aarch64", "render_memory_mib": "512", "render_cpus": 2}
-    assert stand_in("a", said) == {
+    assert assumed_host("a", said) == {
         "distribution": "Debian",
         "distribution_major_version": "12",
         "python_version": "3.11.2",
@@ -40,5 +40,5 @@ def test_what_is_said_counts_also_as_text_from_the_command_line() -> None:
 )
 def test_what_cannot_be_is_refused(said: dict[str, Any], told: str) -> None:
     with pytest.raises(TopologyError) as caught:
-        stand_in("a", said)
+        assumed_host("a", said)
     assert str(caught.value).startswith(told)

@@ -148,7 +148,7 @@ def test_what_somebody_else_has_put_there_is_not_removed(runs: Iterable[Run]) ->
 def test_what_somebody_else_has_put_there_is_not_replaced(run: Run) -> None:
     run.write("a", file("/etc/x"))
     (run.root / "a/etc/mine").write_text("mine")
-    with pytest.raises(FileSetError, match=r"/out/a/etc/mine was not written by render.yml: remove it or move it away"):
+    with pytest.raises(FileSetError, match=r"/out/a/etc/mine was not written by render.yml: remove or rename it"):
         run.write("a", file("/etc/mine"))
     assert (run.root / "a/etc/mine").read_text() == "mine"
 

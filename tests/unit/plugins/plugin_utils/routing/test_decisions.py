@@ -11,8 +11,8 @@ from ansible_collections.baremetal.synapse.plugins.module_utils.routes.path_temp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import (
     decisions,
-    stand_in,
-    stand_in_duty,
+    fallback_duty,
+    fallback_upstream,
     tables,
     uses_mas,
 )
@@ -81,19 +81,19 @@ def test_mas_is_told_from_the_operators_configuration(config: dict[str, Any], ex
 
 def test_a_pool_that_is_away_has_another_one_behind_it_and_then_main() -> None:
     topology = one_host(generic_workers={"client_reader": {}, "sync": {}, "typing": {}, "room": {}})
-    assert stand_in(topology, "sync") == "synapse_client_reader_then_main"
-    assert stand_in(topology, "client_reader") == "synapse_main"
+    assert fallback_upstream(topology, "sync") == "synapse_client_reader_then_main"
+    assert fallback_upstream(topology, "client_reader") == "synapse_main"
 
 
-def test_a_pool_does_not_stand_in_for_itself() -> None:
+def test_a_pool_is_not_its_own_fallback() -> None:
     topology = one_host(generic_workers={"reader": {"duties": ["client_reader", "room", "sync"]}})
-    assert stand_in_duty(topology, "room") is None
-    assert stand_in(topology, "room") == "synapse_main"
+    assert fallback_duty(topology, "room") is None
+    assert fallback_upstream(topology, "room") == "synapse_main"
 
 
 @pytest.mark.parametrize("duty", ["typing", "to_device", "receipts", "push_rules", "media", "sso"])
 def test_nobody_stands_in_for_what_others_cannot_do(duty: str) -> None:
-    assert stand_in(example("full"), duty) is None
+    assert fallback_upstream(example("full"), duty) is None
 
 
 def test_a_sync_is_split_only_where_a_pool_is_for_its_beginning() -> None:

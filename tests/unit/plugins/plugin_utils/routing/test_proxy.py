@@ -390,7 +390,7 @@ def test_a_duty_without_a_pool_is_served_by_its_fallback_and_then_by_main() -> N
     assert Proxy(both).serve("GET", path).processes == {"synapse1-sync-1"}
 
 
-def test_the_two_halves_of_federation_stand_in_for_each_other() -> None:
+def test_the_two_halves_of_federation_are_fallbacks_of_each_other() -> None:
     for duty in ("federation_reader", "federation_inbound"):
         topology = one_host(generic_workers={duty: {}})
         proxy = Proxy(topology)

@@ -184,7 +184,7 @@ def test_a_database_that_synapse_refuses(key: str, value: str) -> None:
     (problem,) = state(server(), answers(database={**DATABASE, key: value})).problems
     assert problem.startswith("The database synapse on host db1 has encoding ")
     assert value in problem
-    assert "Dump it, rename it away" in problem
+    assert "Dump it, rename it" in problem
 
 
 def test_a_setting_that_cannot_be_applied() -> None:

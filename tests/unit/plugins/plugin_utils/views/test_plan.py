@@ -89,7 +89,7 @@ def test_services_are_steps_and_are_called_by_their_titles() -> None:
     assert view["effects"] == [need.effect]
     steps = [(entry["name"], entry["service"], entry["stage"]) for entry in view["waves"][0]["steps"]["synapse1"]]
     assert steps == [("postgres", True, 0), ("main", False, 1)]
-    assert "restart PostgreSQL before start main: the processes need the service as it will be" in view["why"]
+    assert "restart PostgreSQL before start main: processes need the service with its new settings" in view["why"]
 
 
 def test_all_processes_are_called_all() -> None:
