@@ -7,7 +7,7 @@ What nginx does is read from its rendered configuration: upstreams, fallbacks, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -245,10 +245,25 @@ class SimulatedFleet:
             self.held = frozenset(wave.held)
             self.log.append(f"{wave.proxy} {wave.held}")
             self._watch("nginx")
+        self._watch_fast_hosts(wave.steps)
         self._take_down(wave.steps)
         self._watch("down")
         self._bring_up(wave.steps)
         self._watch("up")
+
+    def _watch_fast_hosts(self, steps: Sequence[Step]) -> None:
+        """Watches the lists if one host is through with a wave before the others begin: only waves are waited for."""
+        hosts = {step.host for step in steps}
+        for host in hosts if len(hosts) > 1 else ():
+            kept = dict(self.up)
+            for step in steps:
+                if step.host == host and step.action in ("stop", "retire"):
+                    self.up.pop((step.host, step.name), None)
+                elif step.host == host and step.action in ("start", "restart"):
+                    self.up[step.host, step.name] = True
+            self._watch_lists()
+            self._watch_senders()
+            self.up = kept
 
     def _take_down(self, steps: Iterable[Step]) -> None:
         for step in steps:
