@@ -338,7 +338,7 @@ def test_the_debian_of_the_hosts_is_said_by_a_variable(render: Render, example: 
             {"render_to": "out", "generic_workers": {"sync": {"count": -1}}},
             "generic_workers.sync.count on host synapse1 is -1: a pool has 0 to 40 workers on one host.",
         ),
-        ({"render_to": "out", "nginx_tls_certificate": ""}, "nginx_tls_certificate on host synapse1 not set"),
+        ({"render_to": "out", "nginx_tls_certificate": ""}, "nginx_tls_certificate on host synapse1 is not set"),
         (
             {"render_to": "out", "watchdog_checks": 0},
             "watchdog_checks on host synapse1 is 0: the watchdog counts in whole",
@@ -368,8 +368,8 @@ def test_a_deployment_in_the_process_of_a_rendering_is_refused(render: Render, e
     assert render(example, render_to=str(root)).code == 0
     rendered = digests(tmp_path)
     run = render(example, playbooks=["render.yml", "site.yml"], render_to=str(root))
-    assert f"render_root on host synapse1 is '{root}': " in run.output, run.output[-3000:]
-    assert "run render.yml and site.yml as two commands" in " ".join(run.output.split())
+    assert "run_context on host synapse1 has the mode render: " in run.output, run.output[-3000:]
+    assert "Run render.yml and site.yml as two commands" in " ".join(run.output.split())
     assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
     assert run.code != 0
     assert digests(tmp_path) == rendered
@@ -384,14 +384,22 @@ def test_a_rendering_in_a_run_that_has_asked_the_hosts_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+HOST = {
+    "distribution": "Debian",
+    "distribution_major_version": "13",
+    "python_version": "3.13.5",
+    "memtotal_mb": 8192,
+    "processor_vcpus": 4,
+}
+
+
 @pytest.mark.parametrize("tags", [[], ["--tags=nginx"]], ids=["all", "part"])
-@pytest.mark.parametrize("variable", ["render_root", "render_secret"])
 def test_a_deployment_that_would_write_below_a_directory_is_refused(
-    render: Render, example: Path, tmp_path: Path, variable: str, tags: list[str]
+    render: Render, example: Path, tmp_path: Path, tags: list[str]
 ) -> None:
-    value = str(tmp_path / "out")
-    run = render(example, *tags, directory=tmp_path, playbooks=["site.yml"], **{variable: value})
-    assert f"{variable} on host synapse1 is '{value}': " in run.output, run.output[-3000:]
+    context = {"mode": "render", "root": str(tmp_path / "out"), "placeholder": ""}
+    run = render(example, *tags, directory=tmp_path, playbooks=["site.yml"], run_context=context)
+    assert "run_context on host synapse1 has the mode render: " in run.output, run.output[-3000:]
     assert (run.failures, run.touched, run.changed) == (1, False, 0), run.output[-3000:]
     assert run.code != 0
     assert list(tmp_path.iterdir()) == []
@@ -404,10 +412,10 @@ def test_networks_that_do_not_come_from_the_inventory_are_checked_too(
     play = {
         "hosts": "nginx",
         "gather_facts": False,
-        "vars": {variable: ["office.example.org"]},
+        "vars": {variable: ["office.example.org"], "topology_host": HOST},
         "tasks": [
             {"ansible.builtin.import_role": {"name": f"baremetal.synapse.{role}", "tasks_from": tasks}}
-            for role, tasks in (("topology", "compute"), ("nginx", "inputs"))
+            for role, tasks in (("run", "context"), ("topology", "compute"), ("topology", "host_checks"))
         ],
     }
     playbook = tmp_path / "own.yml"
