@@ -25,13 +25,16 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
-            argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
+            argument_spec={
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "first": {"type": "bool", "default": False},
+            }
         )
         context = Context.of(task_vars)
         sets = {role: file_set_of(role, self._loader, self._templar, task_vars, context) for role in args["roles"]}
         if not sets:
             return {**result, "changed": False}
-        result.update(deliver(self, task_vars, joined(sets.values()), context))
+        result.update(deliver(self, task_vars, joined(sets.values()), context, first=args["first"]))
         if not context.renders:
             facts = task_vars.get("ansible_facts", {})
             known = {**facts.get(FACT, {}), **{role: report_of(wanted, result) for role, wanted in sets.items()}}

@@ -50,7 +50,9 @@ def _self_signed(
     topology_json: str, more_names: Sequence[str] | None = None, printed: Sequence[str] | None = None
 ) -> dict[str, Any]:
     own = proxy_server(read_topology(topology_json))["server_names"]
-    names = subject_names([*own, *map(str, more_names or ())])
+    # From the command line, a list is a text with commas.
+    more = more_names.split(",") if isinstance(more_names, str) else (more_names or ())
+    names = subject_names([*own, *(str(name).strip() for name in more)])
     return {"names": names, "current": set(printed_names(map(str, printed or ()))) == set(names)}
 
 

@@ -21,6 +21,12 @@ options:
     type: list
     elements: str
     required: true
+  first:
+    description:
+      - The task is the first of a run that writes files. In check mode, it forgets the pending files of earlier runs,
+        which a cache of facts may have kept.
+    type: bool
+    default: false
 attributes:
   diff_mode:
     details: One diff for each file. Contents of sensitive files and of removed files are never shown.

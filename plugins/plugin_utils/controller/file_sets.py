@@ -84,8 +84,18 @@ def assemble(args: Mapping[str, Any], templates: Templates, context: Context) ->
     return FileSet(directories=directories, files=files, links=links, purge=purge)
 
 
-def deliver(action: ActionBase, task_vars: dict[str, Any], wanted: FileSet, context: Context) -> dict[str, Any]:
-    """Writes a set to the host of the task, or below the directory of a rendering; returns the result of the task."""
+def deliver(
+    action: ActionBase, task_vars: dict[str, Any], wanted: FileSet, context: Context, *, first: bool = False
+) -> dict[str, Any]:
+    """Writes a set to the host of the task, or below the directory of a rendering; returns the result of the task.
+
+    Args:
+        action: the action.
+        task_vars: the variables of the task.
+        wanted: the set.
+        context: what the run does.
+        first: it is the first set of a run; the pending files of earlier ones are forgotten.
+    """
     check_mode, diff = action._task.check_mode, action._task.diff
     if context.renders:
         tree = f"{context.root}/{task_vars['inventory_hostname']}"
@@ -101,7 +111,8 @@ def deliver(action: ActionBase, task_vars: dict[str, Any], wanted: FileSet, cont
         "baremetal.synapse.file_set", module_args=module_args, task_vars=task_vars
     )
     if check_mode:
-        known = task_vars.get("ansible_facts", {}).get(PENDING, {})
+        # What an earlier run or playbook would have written does not count.
+        known = {} if first else task_vars.get("ansible_facts", {}).get(PENDING, {})
         result["ansible_facts"] = {PENDING: {**known, **pending(texts, wanted.links, result)}}
     return result
 

@@ -208,6 +208,7 @@ def visited(
         if verb in service.verbs
         and stage in (None, service.stage)
         and ("all" in run_tags or _tags(service, verb) & set(run_tags))
+        and service.name not in skip_tags
         and not _tags(service, verb) <= set(skip_tags)
     )
 

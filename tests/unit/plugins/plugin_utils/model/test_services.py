@@ -361,3 +361,10 @@ def test_processes_give_way_and_take_no_more_than_their_ports_of_a_band() -> Non
 def test_a_run_of_a_part_makes_the_secrets_that_the_part_uses(tag: str) -> None:
     assert [service.name for service in visited("secrets", run_tags=[tag])] == ["synapse_main"]
     assert visited("secrets", run_tags=["nginx"]) == ()
+
+
+def test_a_service_can_be_skipped_by_its_name() -> None:
+    assert [service.name for service in visited("activate", stage="network", skip_tags=["firewall"])] == []
+    # What the other parts of the fleet need stays closed.
+    assert [service.name for service in visited("activate", stage="network", skip_tags=["postgres"])] == ["firewall"]
+    assert "nginx" not in [service.name for service in visited("files", skip_tags=["nginx"])]
