@@ -60,8 +60,8 @@ def test_its_listener_is_closed_to_others(fleet: Fleet) -> None:
 def test_its_memory_and_its_connections_are_counted(fleet: Fleet, copy: Path) -> None:
     told = run(fleet, copy, "plan").output
     assert re.search(r"\bEcho\b.*", told), told[-3000:]
-    (promised,) = re.findall(r"64 of \d+ MiB promised.*", told)
-    assert "Echo" in promised
+    (assigned,) = re.findall(r"64 of \d+ MiB assigned.*", told)
+    assert "Echo" in assigned
     # Main has 5 and one more while it starts.
     assert "9 connections" in told
 
