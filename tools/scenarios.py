@@ -26,12 +26,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 LOGS = PROJECT / ".cache" / "logs"
 SUITES = ("trixie", "bookworm")
 SIDE_BY_SIDE = 2
-# Their tests are about seconds, which another scenario on the same processors would double. They come last.
+# Their tests are about seconds, which another scenario on the same processors would double.
 ALONE = ("scaling",)
 PROGRESS_SECONDS = 30
 
-# What `make test` runs: every scenario, the longest first. `killed` deploys what others start from (`tools.layers`), so
-# that none of them waits for it.
+# What `make test` runs, the longest first. `killed` deploys what others start from (`tools.layers`), so that none of them
+# waits for it. `scaling` is run by its name: its tests are about seconds, and want a machine that does nothing else.
 MATRIX = (
     "killed:trixie",
     "runs:trixie",
@@ -46,7 +46,6 @@ MATRIX = (
     "demo:trixie",
     "services:trixie",
     "monolith:bookworm",
-    "scaling:trixie",
 )
 
 

@@ -21,7 +21,8 @@ STARTS = {
 
 def test_every_scenario_is_in_the_matrix_once_and_every_debian() -> None:
     matrix = [Scenario.parse(text) for text in MATRIX]
-    assert sorted(scenario.name for scenario in matrix) == scenario_names()
+    # What needs the machine for itself is run by its name.
+    assert sorted([*(scenario.name for scenario in matrix), *ALONE]) == scenario_names()
     assert {scenario.suite for scenario in matrix} == set(SUITES)
     assert set(ALONE) <= set(scenario_names())
 
