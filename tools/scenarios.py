@@ -30,8 +30,9 @@ SIDE_BY_SIDE = 2
 ALONE = ("scaling",)
 PROGRESS_SECONDS = 30
 
-# What `make test` runs, the longest first. `killed` deploys what others start from (`tools.layers`), so that none of them
-# waits for it. `scaling` is run by its name: its tests are about seconds, and want a machine that does nothing else.
+# What `make test` runs, the longest first. `killed` deploys what others start from (`tools.layers`), so that none of
+# them waits for it. `scaling` is run by its name: its tests are about seconds, and need a machine that does nothing
+# else.
 MATRIX = (
     "killed:trixie",
     "runs:trixie",
