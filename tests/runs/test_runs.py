@@ -62,8 +62,8 @@ def test_a_wrong_inventory_is_refused_before_the_host_is_touched(fleet: Fleet) -
     run = fleet.run("-e", json.dumps({"generic_workers": {"sync": {"count": -1}}}))
     assert run.code != 0
     assert "generic_workers.sync.count on host synapse1 is -1: a pool has 0 to 40 workers on one host." in run.output
-    # The context of the run, the inventory, and the refusal.
-    assert run.tasks <= 4
+    # The context of the run with its two checks, the inventory, and the refusal.
+    assert run.tasks <= 5
     assert "changed=0" in run.output
     assert not fleet.shell("ls -d /etc/matrix-synapse /etc/postgresql 2>/dev/null", check=False)
 
