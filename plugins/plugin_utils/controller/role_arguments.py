@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +18,9 @@ from .role_scope import ROLES
 
 def argument_names(topology: Topology, host: str) -> list[str]:
     """Returns the names of the variables of all roles that deploy to a host."""
-    services = [service for service in topology.services if host in topology.hosts_of(service)]
-    return sorted({name for service in services for name in (*_options(service.name), *service.variables)})
+    return sorted(
+        {name for service in topology.services_of(host) for name in (*_options(service.name), *service.variables)}
+    )
 
 
 def argument_problems(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
@@ -31,7 +32,7 @@ def argument_problems(topology: Topology, host: str, variables: Mapping[str, Any
         variables: of the host, as far as they are set.
     """
     problems = []
-    for role in _roles(topology, host):
+    for role in (service.name for service in topology.services_of(host)):
         for name, option in _options(role).items():
             if variables.get(name) is None:
                 continue
@@ -42,10 +43,6 @@ def argument_problems(topology: Topology, host: str, variables: Mapping[str, Any
                 fix = f"Its description: ansible-doc -t role baremetal.synapse.{role}."
                 problems.append(str(TopologyError(name, shown, message.rstrip("."), fix, host)))
     return problems
-
-
-def _roles(topology: Topology, host: str) -> Iterable[str]:
-    return (service.name for service in topology.services if host in topology.hosts_of(service))
 
 
 @lru_cache(maxsize=32)

@@ -43,7 +43,7 @@ def host_paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> l
         host: the inventory name of the host.
         variables: of the host, as far as they are set.
     """
-    asking = (service.paths for service in topology.services if host in topology.hosts_of(service))
+    asking = (service.paths for service in topology.services_of(host))
     return sorted({path for paths in asking if paths is not None for path in paths(topology, host, variables)})
 
 
@@ -51,10 +51,9 @@ def _problems(
     topology: Topology, host: str, found: Mapping[str, Any], own: Mapping[str, Any]
 ) -> Iterator[TopologyError]:
     platform_of(host, found)
-    for service in topology.services:
-        if host in topology.hosts_of(service):
-            for check in service.checks:
-                yield from check(topology, host, found, own)
+    for service in topology.services_of(host):
+        for check in service.checks:
+            yield from check(topology, host, found, own)
 
 
 __all__ = ("host_paths", "host_problems")

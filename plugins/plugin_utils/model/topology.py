@@ -96,6 +96,10 @@ class Topology:
     def _row(self, service: Service | str) -> Service:
         return service if isinstance(service, Service) else next(row for row in self.services if row.name == service)
 
+    def services_of(self, host: str) -> tuple[Service, ...]:
+        """Returns the services of a host, in the order of the table."""
+        return tuple(service for service in self.services if host in self.hosts_of(service))
+
     def running(self, service: Service | str) -> tuple[str, ...]:
         """Returns the hosts on which a service has something to run: of Synapse's, those with processes."""
         row = self._row(service)

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+Mode = Literal["deploy", "check", "render"]
+"""Whether a run deploys, only compares, or writes files on the controller."""
 
 FACT = "run_context"
 """The fact that the role ``run`` sets."""
@@ -43,4 +46,4 @@ class Context:
         return [entry for entry in entries if entry["only"] in (None, self.mode)]
 
 
-__all__ = ("FACT", "Context")
+__all__ = ("FACT", "Context", "Mode")

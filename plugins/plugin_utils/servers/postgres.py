@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..model import layout
 from ..model.platform import platform_of
 from ..model.service import POSTGRES
+from ..rendering.context import Mode
 from ..views.connections import connection_budget
 from .postgres_inputs import Clusters, read_clusters, wanted_settings
 from .postgres_queries import forecast_query, state_queries
-
-Mode = Literal["deploy", "check", "render"]
-"""Whether a run deploys, only looks, or writes files on the controller."""
 
 _DROP_IN_DIR = f"{layout.UNIT_DIR}/postgresql@.service.d"
 _DROP_IN = "matrix-synapse.conf"

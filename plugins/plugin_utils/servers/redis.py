@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..model import layout
 from ..model.errors import TopologyError
 from ..model.platform import REDIS_PACKAGES, RedisPackage, platform_of
 from ..model.service import REDIS
+from ..rendering.context import Mode
 from .problems import refusals
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 VARIABLES = ("redis_maxmemory_mib",)
 """The variables of a host that the functions of this module read."""
-
-Mode = Literal["deploy", "check", "render"]
-"""Whether a run deploys, only looks, or writes files on the controller."""
 
 NOT_ACTIVE = 3
 """The exit code of the question to the server if its unit does not run."""
