@@ -217,4 +217,25 @@ def _tags(service: Service, verb: Verb) -> set[str]:
     return {*service.tags, *(service.secrets_for if verb == "secrets" else ())}
 
 
-__all__ = ("MAIN_GROUP", "NGINX", "POSTGRES", "REDIS", "SERVICES", "SYNAPSE_GROUPS", "groups_of", "visited")
+def tags_problem(run_tags: Collection[str]) -> str:
+    """Returns why a run with these tags would deploy nothing; empty if they select a service."""
+    known = sorted({tag for service in SERVICES for tag in service.tags})
+    if {"all", *known} & set(run_tags):
+        return ""
+    return (
+        f"--tags is {','.join(run_tags)}: none of these tags selects a service, so the run would deploy nothing."
+        f" Name one or more of {', '.join(known)}, or run without --tags."
+    )
+
+
+__all__ = (
+    "MAIN_GROUP",
+    "NGINX",
+    "POSTGRES",
+    "REDIS",
+    "SERVICES",
+    "SYNAPSE_GROUPS",
+    "groups_of",
+    "tags_problem",
+    "visited",
+)

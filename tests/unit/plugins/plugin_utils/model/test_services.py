@@ -14,7 +14,12 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.servic
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS, gather
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.service import Listener, Service, Verb
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import SERVICES, groups_of, visited
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import (
+    SERVICES,
+    groups_of,
+    tags_problem,
+    visited,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.connections import connection_budget
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
@@ -368,3 +373,10 @@ def test_a_service_can_be_skipped_by_its_name() -> None:
     # What the other parts of the fleet need stays closed.
     assert [service.name for service in visited("activate", stage="network", skip_tags=["postgres"])] == ["firewall"]
     assert "nginx" not in [service.name for service in visited("files", skip_tags=["nginx"])]
+
+
+def test_tags_that_select_no_service_are_refused() -> None:
+    for tags in (["all"], ["nginx"], ["matrix", "synapse"]):
+        assert tags_problem(tags) == ""
+    assert tags_problem(["matrix"]).startswith("--tags is matrix: none of these tags selects a service")
+    assert "Name one or more of firewall, nginx, postgres, redis, synapse" in tags_problem(["ngnix"])
