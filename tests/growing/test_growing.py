@@ -117,7 +117,7 @@ def test_a_host_with_a_stream_must_not_just_leave(three: Fleet, one: Fleet) -> N
     done(three.run())
     refused = one.run()
     assert refused.code != 0
-    assert "nobody has stopped app1-events-1 there, which holds events" in refused.output
+    assert "app1-events-1 was not stopped there, and has the duty events" in refused.output
     assert refused.changed == 0
     assert "app1-events-1" in workers(three, "app1")
 
