@@ -9,6 +9,7 @@ short_description: What is wrong with an inventory
 version_added: 0.1.0
 description:
   - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
+  - Options of Synapse that are misspelt are returned together.
   - It names the variable, its value, the reason and the fix.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
@@ -33,14 +34,17 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import w
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.installation import check_lock
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.options import refused_options
 
 
 def _topology_problem(topology_json: str) -> str:
     try:
-        check_lock(parse_topology(str(topology_json)))
+        topology = parse_topology(str(topology_json))
+        problems = [str(unknown.error) for unknown in refused_options(topology)]
+        check_lock(topology)
     except TopologyError as error:
         return str(error)
-    return ""
+    return "\n".join(problems)
 
 
 class FilterModule:

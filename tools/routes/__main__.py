@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The route data that the collection ships.
+"""The route data that the collection ships, and the options that each release knows.
 
-python -m tools.routes add RELEASE…        probes releases and puts them into the file, in place of another patch of the
-                                           minor; 1.130 is its newest patch
+python -m tools.routes add RELEASE…        probes releases and puts them into the files, in place of another patch of
+                                           the minor; 1.130 is its newest patch
 python -m tools.routes remove RELEASE…     takes releases out of the file
 python -m tools.routes check               probes the newest release of the file again, and compares
 python -m tools.routes difference OLD NEW  what changes for an admin, by the file alone
@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tools.routes import install, merge, probing, words
+from tools.routes import install, merge, options, probing, words
 from tools.routes.errors import RoutesError
 
 FILE = install.ROOT / "plugins" / "plugin_utils" / "routing" / "routes.json"
@@ -30,6 +30,8 @@ def add(path: Path, releases: list[str]) -> int:
         book = merge.add(before, release, routes)
         merge.write(book, path)
         print(f"Synapse {release}: {len(routes)} routes, now in {path.name}")
+        if path == FILE:
+            print(f"Synapse {release}: {options.add(release)} options, now in {options.FILE.name}")
         for replaced in before.replaced_by(release):
             newer = ", a newer patch" if install.numbers(replaced) > install.numbers(release) else ""
             print(f"Synapse {release} takes the place of {replaced}{newer}: the file has one patch of each minor.")

@@ -12,10 +12,11 @@ from ..model.services import NGINX, POSTGRES, REDIS
 from ..model.topology import Topology
 from ..routing.registry import registry
 from ..routing.rules import kept_on_main
+from ..synapse.options import option_notices
 
 
 def fleet(topology: Topology) -> dict[str, Any]:
-    """Returns server name, release, routes, transport, hosts, and the connections to PostgreSQL and Redis."""
+    """Returns server name, release, routes, notices, transport, hosts, and the connections to PostgreSQL and Redis."""
     options = topology.options
     synapse_hosts = sorted(topology.process_hosts)
     return {
@@ -26,6 +27,7 @@ def fleet(topology: Topology) -> dict[str, Any]:
             "known": registry().is_known(topology.release),
             "kept_on_main": [{"path": path, "reason": reason} for path, reason in sorted(kept_on_main().items())],
         },
+        "notices": [*_routes_of_another_release(topology), *option_notices(topology)],
         "reloads": reloads(topology.release),
         "transport": "unix" if topology.unix else "tcp",
         "hosts": list(topology.addresses),
@@ -40,6 +42,16 @@ def fleet(topology: Topology) -> dict[str, Any]:
         "database": _database(topology),
         "redis": _redis(topology),
     }
+
+
+def _routes_of_another_release(topology: Topology) -> list[str]:
+    if registry().is_known(topology.release):
+        return []
+    return [
+        f"synapse_version is {topology.release}: this collection does not know its routes and uses those of the"
+        f" nearest older release, {registry().known(topology.release)}. What came later stays on the main process. In a"
+        f" checkout, `make routes RELEASE={topology.release}` reads them."
+    ]
 
 
 def _database(topology: Topology) -> dict[str, Any]:
