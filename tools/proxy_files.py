@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from ansible.plugins.filter.core import comment
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.quoting import quoted
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import (
     proxy_locations,
@@ -61,6 +62,7 @@ def proxy_files(topology: Topology, settings: Mapping[str, Any] | None = None, *
         autoescape=False,  # noqa: S701  # nginx's language, not HTML
     )
     environment.filters["comment"] = comment
+    environment.filters["baremetal.synapse.quoted"] = quoted
     values = {
         **variables,
         "ansible_managed": "Ansible managed",

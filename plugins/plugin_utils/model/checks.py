@@ -11,6 +11,7 @@ from typing import Any
 from .duties import DUTY_OF_OPTION, WORKER_GROUPS
 from .errors import TopologyError
 from .inventory import INPUTS, host_input
+from .option_values import check_option_paths, check_option_texts
 from .presets import PRESETS
 from .service import Service
 from .services import groups_of
@@ -137,6 +138,8 @@ def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None
                 "Remove it; docs/topology.md names the variable that sets it.",
                 host,
             )
+    check_option_texts(variable, value, host)
+    check_option_paths(variable, value, host)
 
 
 def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:

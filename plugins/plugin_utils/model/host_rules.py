@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import layout
 from .errors import TopologyError
 from .releases import python_problem
-from .values import counting_number, is_true, networks, plain
+from .values import counting_number, is_true
 
 if TYPE_CHECKING:
     from .topology import Topology
@@ -117,18 +117,3 @@ def check_nginx_tls(_topology: Topology, host: str, found: Found, variables: Var
                 "Put the certificate and its key there, or, for a first try, set nginx_tls_self_signed to true.",
                 host,
             )
-
-
-_networks_of_nginx = networks("nginx")
-
-NGINX_NETWORKS = ("nginx_admin_allowed", "nginx_trusted_proxies")
-
-
-def check_nginx_networks(
-    _topology: Topology, host: str, _found: Found, variables: Variables
-) -> Iterator[TopologyError]:
-    """Refuses what is no list of networks; the inventory was checked, these may come from a play."""
-    for name in NGINX_NETWORKS:
-        problem = _networks_of_nginx(plain(variables.get(name, [])))
-        if problem is not None:
-            yield TopologyError(name, plain(variables[name]), *problem, host=host)

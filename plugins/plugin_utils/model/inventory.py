@@ -11,24 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .addresses import host_address, networks, server_name, url
 from .duties import BACKGROUND, DUTIES, GENERIC, MEDIA
 from .errors import TopologyError
-from .layout import MEDIA_DIR, POSTGRES_PORT, REDIS_PORT
+from .layout import MEDIA_DIR, POSTGRES_PORT, REDIS_PORT, USER
+from .paths import media_store, seen_by_units
 from .platform import REDIS_PACKAGES
 from .presets import DEFAULT_PRESET, PRESETS
 from .releases import NEWEST, Release
 from .service import Service
 from .services import NGINX, SERVICES, groups_of
+from .texts import upload_size
 from .values import (
     Check,
-    Problem,
-    address,
     anything,
     boolean,
     list_of_entries,
     mapping,
     matches,
-    networks,
     number,
     one_of,
     optional,
@@ -57,34 +57,14 @@ class Input:
     service: str | None = None
 
 
-_SERVER_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
-# The units of Synapse do not see the others.
-_HOST_PATH = re.compile(r"(?!/(home|root|tmp|run|var/tmp)(/|$))(/[A-Za-z0-9._-]+)+")
-_SIZE = re.compile(r"[1-9][0-9]*[KMG]?")
-_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
-
-
-def _server_name(value: Any) -> Problem | None:
-    if value is None:
-        return (
-            "every Matrix id of this server ends in it, and it can never be changed",
-            "Set synapse_server_name: example.org in group_vars/all.",
-        )
-    if not isinstance(value, str) or not _SERVER_NAME.fullmatch(value):
-        return "a server name is a DNS name in lower case, or an address, with an optional port", (
-            "Write it without https:// and without a path, for example example.org."
-        )
-    return None
 
 
 _networks_of_nginx = networks("nginx")
 
 
 _ALL = (
-    Input(
-        name="synapse_server_name", about="The name in every Matrix id; cannot be changed later.", check=_server_name
-    ),
+    Input(name="synapse_server_name", about="The name in every Matrix id; cannot be changed later.", check=server_name),
     Input(
         name="synapse_version", about="The Synapse release to run.", default=str(NEWEST), check=anything
     ),  # checked by parse_release
@@ -104,7 +84,7 @@ _ALL = (
         name="synapse_address",
         about="The private address at which the other hosts reach this one; needed with tcp on several hosts.",
         per_host=True,
-        check=optional(address),
+        check=optional(host_address),
     ),
     Input(
         name="synapse_host_label",
@@ -151,13 +131,13 @@ _ALL = (
     Input(
         name="synapse_public_baseurl",
         about="The URL that clients use; https://<server name>/ if not set.",
-        check=optional(matches(_URL, "it is a URL", "Write https://matrix.example.org/.")),
+        check=optional(url),
     ),
     Input(
         name="synapse_max_upload_size",
         about="The largest upload, for Synapse and nginx alike.",
         default="50M",
-        check=matches(_SIZE, "it is a size in bytes, or with K, M or G", "Write 50M."),
+        check=upload_size,
     ),
     Input(
         name="synapse_report_stats",
@@ -169,11 +149,7 @@ _ALL = (
         name="synapse_media_store_path",
         about="Where media are kept.",
         default=MEDIA_DIR,
-        check=matches(
-            _HOST_PATH,
-            "it is an absolute path outside of /home, /root, /run and /tmp, which the units do not see",
-            f"Write {MEDIA_DIR}, or a path below /srv.",
-        ),
+        check=media_store(MEDIA_DIR, USER),
     ),
     Input(
         name="synapse_media_store_shared",
@@ -220,13 +196,7 @@ _ALL = (
     Input(
         name="postgres_tls_root_certificate",
         about="Where the hosts of Synapse have the certificate that signs PostgreSQL's, which is then verified.",
-        check=optional(
-            matches(
-                _HOST_PATH,
-                "it is an absolute path outside of /home, /root, /run and /tmp",
-                "Write /etc/ssl/matrix/root.pem.",
-            )
-        ),
+        check=optional(seen_by_units("/etc/ssl/matrix/root.pem")),
     ),
     Input(
         name="redis_port",

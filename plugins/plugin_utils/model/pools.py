@@ -14,10 +14,10 @@ from .duties import DUTIES, MEDIA, Duty
 from .errors import TopologyError, did_you_mean
 from .process import MAIN, MASTER, Process, Settings
 from .releases import Release
-from .values import Problem, is_whole_number, matches
+from .texts import cpu_share, environment, memory_limit
+from .values import Problem, is_whole_number
 
 _POOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _connections(value: Any) -> Problem | None:
@@ -32,14 +32,6 @@ def _factor(value: Any) -> Problem | None:
     return "it is a number above 0", "Write 0.5, 1 or 2.0, without quotes."
 
 
-def _environment(value: Any) -> Problem | None:
-    if isinstance(value, dict) and all(
-        _ENV_NAME.fullmatch(name) and isinstance(entry, str) and "\n" not in entry for name, entry in value.items()
-    ):
-        return None
-    return "it is a mapping of environment variables to strings of one line", 'Write NAME: "value" lines below it.'
-
-
 def _mapping(value: Any) -> Problem | None:
     return (
         None if isinstance(value, dict) else ("it is a mapping of Synapse options", "Write name: value lines below it.")
@@ -47,13 +39,11 @@ def _mapping(value: Any) -> Problem | None:
 
 
 _SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
-    "memory_max": matches(
-        re.compile(r"[1-9][0-9]*(\.[0-9]+)?[KMGT%]|infinity"), "it is a size as in MemoryMax=", "Write 2G."
-    ),
-    "cpu_quota": matches(re.compile(r"[1-9][0-9]*%"), "it is a share of one CPU as in CPUQuota=", "Write 150%."),
+    "memory_max": memory_limit,
+    "cpu_quota": cpu_share,
     "cp_max": _connections,
     "cache_factor": _factor,
-    "env": _environment,
+    "env": environment,
     "extra_config": _mapping,
 }
 _POOL_KEYS = ("count", "duties", "port_slot", *_SETTING_CHECKS)

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..servers import postgres_inputs, redis
-from . import layout
+from . import layout, role_values
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
-    NGINX_NETWORKS,
     NGINX_TLS,
     WATCHDOG_NUMBERS,
-    check_nginx_networks,
     check_nginx_tls,
     check_python,
     check_root_certificate,
@@ -26,6 +24,7 @@ from .host_rules import (
     nginx_paths,
     synapse_paths,
 )
+from .role_values import check_values
 from .service import NGINX, POSTGRES, REDIS, Listener, Service, Stage, Verb
 
 MAIN_GROUP = "synapse_main"
@@ -55,7 +54,7 @@ SERVICES: tuple[Service, ...] = (
         memory=memory_of_postgres,
         variables=postgres_inputs.VARIABLES,
         paths=postgres_inputs.paths,
-        checks=(postgres_inputs.check,),
+        checks=(check_values(role_values.POSTGRES), postgres_inputs.check),
         restart_effect="While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         column="services",
         serves="SQL",
@@ -113,7 +112,8 @@ SERVICES: tuple[Service, ...] = (
         memory=memory_of_processes,
         connections=connections_of_processes,
         paths=synapse_paths,
-        checks=(check_python, check_synapse_package, check_root_certificate),
+        variables=tuple(role_values.SYNAPSE),
+        checks=(check_python, check_synapse_package, check_root_certificate, check_values(role_values.SYNAPSE)),
     ),
     Service(
         name="synapse_main",
@@ -162,9 +162,9 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
-        variables=(*NGINX_TLS, "nginx_tls_self_signed", *NGINX_NETWORKS),
+        variables=(*NGINX_TLS, "nginx_tls_self_signed", *role_values.NGINX),
         paths=nginx_paths,
-        checks=(check_nginx_tls, check_nginx_networks),
+        checks=(check_values(role_values.NGINX), check_nginx_tls),
         column="proxy",
     ),
     Service(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from .errors import did_you_mean
@@ -65,15 +64,6 @@ def list_of_entries(value: Any) -> Problem | None:
     return None if isinstance(value, list) else ("it is a list", "Write one '- ' line for each entry.")
 
 
-def address(value: Any) -> Problem | None:
-    """Checks for an IP address."""
-    try:
-        ip_address(value if isinstance(value, str) else "")
-    except ValueError:
-        return "it is an IP address, because PostgreSQL and the firewall admit hosts by address", "Write 10.0.0.11."
-    return None
-
-
 def optional(check: Check) -> Check:
     """Returns a check that also admits None."""
     return lambda value: None if value is None else check(value)
@@ -105,22 +95,5 @@ def number(low: int, high: int, unit: str) -> Check:
         if is_whole_number(value) and low <= value <= high:
             return None
         return f"it is a whole number of {unit}", f"Set it to a number from {low} to {high}, without quotes."
-
-    return check
-
-
-def networks(reader: str) -> Check:
-    """Returns a check that a value is a list of networks; the reader is what would look names up."""
-    fix = "Write a list of networks, such as [192.0.2.0/24, 2001:db8::/32]; one address is a network as well."
-
-    def check(value: Any) -> Problem | None:
-        if not isinstance(value, list):
-            return "it is a list of networks", fix
-        for entry in value:
-            try:
-                ip_network(entry if isinstance(entry, str) else "", strict=False)
-            except ValueError:
-                return f"{entry!r} in it is no network, and {reader} looks names up only when it starts", fix
-        return None
 
     return check

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,9 +80,14 @@ def proxy_server(topology: Topology) -> dict[str, Any]:
         "public_name": public_name,
         "server_names": list(dict.fromkeys([_host_of(topology.server_name), public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
-        "well_known_server": json.dumps({"m.server": f"{public_name}:{port}"}),
-        "well_known_client": json.dumps({**more, "m.homeserver": {"base_url": base.rstrip("/")}}),
+        "well_known_server": _json_for_nginx({"m.server": f"{public_name}:{port}"}),
+        "well_known_client": _json_for_nginx({**more, "m.homeserver": {"base_url": base.rstrip("/")}}),
     }
+
+
+def _json_for_nginx(value: Mapping[str, Any]) -> str:
+    """Returns JSON in which nginx finds no variables: it cannot escape a ``$``, and JSON can."""
+    return json.dumps(value).replace("$", "\\u0024")
 
 
 def _host_of(address: str) -> str:

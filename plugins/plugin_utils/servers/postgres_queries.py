@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from string import Template
 
+from ..rendering.quoting import sql
+
 NAMES_TO_COMPARE = ("max_connections", "port")
 """Settings that must come from our file: with another value Synapse cannot work."""
 
@@ -66,18 +68,11 @@ END
 def state_queries(*, config_file: str, hba_file: str, database: str, user: str) -> list[str]:
     """Returns the queries that compare the server with its files."""
     return [
-        _FILES.substitute(names=", ".join(quoted(name) for name in NAMES_TO_COMPARE)),
-        _STATE.substitute(
-            config_file=quoted(config_file), hba_file=quoted(hba_file), database=quoted(database), user=quoted(user)
-        ),
+        _FILES.substitute(names=", ".join(sql(name) for name in NAMES_TO_COMPARE)),
+        _STATE.substitute(config_file=sql(config_file), hba_file=sql(hba_file), database=sql(database), user=sql(user)),
     ]
 
 
 def forecast_query(settings: Mapping[str, int | str], *, config_file: str) -> str:
     """Returns the query for the settings that need a restart, where the files are not written yet."""
-    return _FORECAST.substitute(settings=quoted(json.dumps(settings)), config_file=quoted(config_file))
-
-
-def quoted(text: str) -> str:
-    """Returns a text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
+    return _FORECAST.substitute(settings=sql(json.dumps(settings)), config_file=sql(config_file))

@@ -6,23 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
-def quote(value: str) -> str:
-    """Returns one word of a systemd directive, whatever the value holds."""
-    if any(character in value for character in "\n\r\0"):
-        raise ValueError(f"{value!r} has more than one line, which systemd cannot hold: write it in one line.")
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
+from ..rendering import quoting
 
 
 def drop_in(unit: Mapping[str, Any], media_store_path: str) -> str:
     """Returns the drop-in of a process, given as an entry of the view worker_units or main_unit."""
     of_unit, of_service = [], []
     if unit["needs_media_store"]:
-        of_unit.append(f"RequiresMountsFor={quote(media_store_path)}")
-        of_service.append(f"ReadWritePaths={quote(media_store_path)}")
+        of_unit.append(f"RequiresMountsFor={quoting.systemd(media_store_path)}")
+        of_service.append(f"ReadWritePaths={quoting.systemd(media_store_path)}")
     of_service += [f"{name}={value}" for name, value in sorted(unit["service"].items())]
-    of_service += [f"Environment={quote(f'{name}={value}')}" for name, value in sorted(unit["environment"].items())]
+    of_service += [
+        f"Environment={quoting.systemd(f'{name}={value}')}" for name, value in sorted(unit["environment"].items())
+    ]
     title = f"# Ansible managed: what is particular to {unit['name']}"
     lines = [title, *(["[Unit]", *of_unit] if of_unit else []), "[Service]", *of_service]
     return "\n".join(lines) + "\n"

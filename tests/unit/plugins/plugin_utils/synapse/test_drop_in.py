@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.drop_in import drop_in, quote
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering import quoting
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.drop_in import drop_in
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import main_unit, worker_units
 
 from tests.unit.fleets import one_host
@@ -35,10 +36,10 @@ def test_limits_environment_and_media_store_are_in_it() -> None:
     [("plain", '"plain"'), ('a "b"', r'"a \"b\""'), ("50%", '"50%%"'), (r"a\b", r'"a\\b"'), ("a b", '"a b"')],
 )
 def test_special_characters_are_escaped(value: str, quoted: str) -> None:
-    assert quote(value) == quoted
+    assert quoting.systemd(value) == quoted
 
 
 @pytest.mark.parametrize("value", ["a\nExecStart=/bin/sh", "a\rb", "a\0b"])
 def test_a_value_of_several_lines_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="one line"):
-        quote(value)
+    with pytest.raises(ValueError, match="a line break or another control character, which systemd does not read"):
+        quoting.systemd(value)
