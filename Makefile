@@ -53,9 +53,11 @@ clean: ## End all disposable hosts of this checkout and remove everything that w
 
 routes: setup-light ## Read what a Synapse release serves, and print what is new: make routes RELEASE=1.163.2
 	@python -m tools.routes add $(RELEASE)
+	@python -m tools.replication add $(RELEASE)
 
 routes-check: setup-light ## Read the newest release again, and compare
 	@python -m tools.routes check
+	@python -m tools.replication check
 
 compare-rendered: setup-light ## Show what changes in the files of hosts since BASE=… (ARGS="--ignore '/etc/nginx/*' --only 'full-*'")
 	@python -m tools.compare_rendered $(if $(BASE),--base '$(BASE)') $(ARGS)

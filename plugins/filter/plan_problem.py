@@ -9,7 +9,7 @@ short_description: Changes of the inventory that need a confirmation
 version_added: 0.1.0
 description:
   - Reports that a host with a duty that only one process may have has left the inventory, that a running writer would
-    get another name, or that the main process would move to another host.
+    get another name, that the main process would move to another host, or that Synapse would get an older release.
   - Empty if all is well; else it names the variable, its value, the reason and the fix.
 options:
   surveys:
@@ -19,7 +19,7 @@ options:
     type: dict
     required: true
   confirmed:
-    description: Names of processes that may be lost or renamed.
+    description: Names of processes that may be lost or renamed, and the release that may be an older one.
     type: list
     elements: str
 extends_documentation_fragment:

@@ -95,6 +95,9 @@ processes:
       description: Those of them that it reloads on SIGHUP.
       type: list
       elements: str
+    links:
+      description: The links that it was started with, each with its target.
+      type: dict
 target_reached:
   description: Whether the target is enabled and active.
   returned: success
@@ -138,6 +141,8 @@ def describe(
         "duties": note["duties"] if note is not None else [],
         "changed": changed,
         "reloadable": [entry for entry in changed if wanted is not None and entry in wanted.reloaded],
+        # All other inputs are hashes.
+        "links": {key: value for key, value in (note or {"inputs": {}})["inputs"].items() if value.startswith("/")},
     }
 
 

@@ -18,10 +18,12 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.depend
     sharded_duties,
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.replication import facts_of
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step, Wave
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import Release
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import (
     MAIN_UPSTREAM,
@@ -43,6 +45,9 @@ Place = tuple[str, str]
 SENDER_DUTIES = ("room", "client_reader", "federation_reader", "federation_inbound", "login")
 """Duties with requests that make events."""
 
+SYNC_DUTIES = ("sync", "initial_sync", "sliding_sync")
+"""Duties with requests for news."""
+
 JOBS = ("appservices", "background_tasks", "media_background", "pusher", "federation_sender")
 """Duties without requests."""
 
@@ -52,6 +57,9 @@ _SENTENCES = {
     "Sending waits for some seconds; acknowledged messages are kept.": ("events",),
     "Other servers get messages some seconds later.": ("federation_sender",),
     "Push notifications come some seconds later.": ("pusher",),
+    "Sending may be answered with an error for some seconds although the message is kept: workers of the old release do"
+    " not understand the new one.": ("unanswered",),
+    "Syncs show nothing new for some seconds: workers of the old release do not understand the new one.": ("stale",),
     "Users notice nothing: other processes answer while one restarts.": (),
 }
 
@@ -62,6 +70,9 @@ def named_by(effects: Iterable[str]) -> set[str]:
     for effect in effects:
         if effect in _SENTENCES:
             found.update(_SENTENCES[effect])
+            continue
+        if effect.startswith("Synapse "):
+            found.add("downgrade")
             continue
         before, _, after = effect.partition(": ")
         names = (
@@ -177,7 +188,18 @@ class SimulatedFleet:
         self.held: frozenset[str] = frozenset()
         self.away: set[str] = set()
         self.log: list[str] = []
+        self.main_alone = False
         self.stays = self._staying()
+        if self.before.release > self.after.release:
+            self.away.add("downgrade")
+
+    @property
+    def noticed(self) -> set[str]:
+        """What the effects have to name: if everything was away, nothing else is named but a downgrade."""
+        return self.away & {"everything", "downgrade"} if "everything" in self.away else self.away
+
+    def _release(self, place: Place) -> Release:
+        return (self.after if self.up[place] else self.before).release
 
     def __repr__(self) -> str:
         def workers(topology: Topology) -> str:
@@ -210,6 +232,7 @@ class SimulatedFleet:
                     duties=self.noted[place] if place in self.up else (),
                     changed=changed,
                     reloadable=tuple(change for change in changed if change in reloaded),
+                    release=self._release(place) if place in self.up else None,
                 )
             )
         return found
@@ -297,6 +320,7 @@ class SimulatedFleet:
         self._watch_pools()
         self._watch_requests()
         self._watch_work()
+        self._watch_news()
 
     # Lists of writers, senders and pushers
 
@@ -380,11 +404,42 @@ class SimulatedFleet:
         return found
 
     def _watch_pools(self) -> None:
+        if any(self.up[place] is False and self._is_deaf(place) for place in self.up) or self.main_alone:
+            # Workers that get no news restart together, and main serves.
+            self.main_alone = True
+            return
         # While persisters change, main may stand in for all that send by the old list.
         held = set() if self.lists_differ("events") else self.held
         for duty, members in self.stays.items():
             if len(members) > 1 and not any(place in self.up and place[1] not in held for place in members):
                 raise BrokenRuleError(f"{duty}: all of {members} are away together")
+
+    # Releases
+
+    def _watch_news(self) -> None:
+        if self.before.release == self.after.release:
+            return
+        for kind, duties in (("unanswered", SENDER_DUTIES), ("stale", SYNC_DUTIES)):
+            for place in {place for duty in duties for place in self.serving(duty)}:
+                if self._is_deaf(place):
+                    if self.up[place]:
+                        raise BrokenRuleError(f"{place} of the new release gets no news")
+                    self.away.add(kind)
+
+    def _is_deaf(self, place: Place) -> bool:
+        """Tells whether a process is told the position of a stream that its release does not know."""
+        known = facts_of(self._release(place)).streams
+        return any(
+            stream not in known and other in self._announcers(writer, self.up[other])
+            for other in self.up
+            if other != place
+            for stream, writer in facts_of(self._release(other)).streams.items()
+        )
+
+    def _announcers(self, writer: str, new: bool) -> set[Place]:
+        topology = self.after if new else self.before
+        duty = next((duty.name for duty in DUTIES.values() if duty.stream == writer), None)
+        return {(topology.main.host, "main")} if duty is None else self.holders(duty, new)
 
     # Work without requests
 

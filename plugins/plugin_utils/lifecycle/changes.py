@@ -16,6 +16,7 @@ from ..routing.decisions import serving_duty
 from .dependencies import needs_handover, option_key, sharded_duties
 from .observed import Observed, Place, place_of
 from .reasons import concerns_all, reasons_of
+from .replication import unknown_writers, writes
 
 PERSISTER = "events"
 """The duty that writes events."""
@@ -53,6 +54,8 @@ class Changes:
             storage/util/id_generators.py).
         hold_senders: senders that no longer know where events are written must get no requests before main starts.
         full_stop: all processes stop before any of them starts.
+        deafened: the running processes that get no news while processes of the wanted release are up, because they do
+            not know streams of theirs; with the places of these.
         proxies: whether the configuration of nginx differs; None if the run does not include nginx.
     """
 
@@ -73,6 +76,7 @@ class Changes:
     one_first: bool
     hold_senders: bool
     full_stop: bool
+    deafened: Mapping[Place, frozenset[Place]]
     proxies: bool | None
 
     @cached_property
@@ -99,6 +103,17 @@ class Changes:
     def persisters_change(self) -> bool:
         """Whether processes run with another list of persisters than the one that is wanted."""
         return _persisters_change(self.seen)
+
+    @cached_property
+    def main_deafens(self) -> bool:
+        """Whether workers get no news from the moment in which the main process is up."""
+        main = place_of(self.topology.main)
+        return any(main in places for places in self.deafened.values())
+
+    @cached_property
+    def speakers(self) -> frozenset[Place]:
+        """The processes whose restart cuts running ones off from all news."""
+        return frozenset().union(*self.deafened.values())
 
     @cached_property
     def taken(self) -> frozenset[str]:
@@ -139,7 +154,7 @@ def find_changes(
     seen = {entry.place: entry for entry in observed if entry.host in hosts}
     wanted = {place_of(process): process for process in topology.processes if process.host in hosts}
     unwanted = [entry for place, entry in seen.items() if place not in wanted and (entry.alive or entry.enabled)]
-    full_stop = _concerns_all(wanted, seen)
+    full_stop = _concerns_all(wanted, seen) or any(_is_too_new(topology, entry) for entry in seen.values())
     receivers = {} if full_stop or _persisters_change(seen) else dict(_handovers(topology, wanted, seen))
     main = seen.get(place_of(topology.main))
     main_first = topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed)
@@ -176,6 +191,7 @@ def find_changes(
         one_first=main is not None and any(change.startswith(_LISTS) for change in main.changed),
         hold_senders=bool(senders) and holds and (main is None or not main.running or persisted),
         full_stop=full_stop,
+        deafened=_deafened(topology, wanted, seen),
         proxies=proxies,
     )
 
@@ -197,6 +213,33 @@ def _is_worker(entry: Observed) -> bool:
 def _concerns_all(wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]) -> bool:
     staying = [entry for entry in seen.values() if _is_worker(entry) and entry.place in wanted]
     return any(concerns_all(change) for entry in staying for change in entry.changed)
+
+
+def _is_too_new(topology: Topology, entry: Observed) -> bool:
+    """Returns whether processes of the wanted, lower release would get no news beside a running one."""
+    release = entry.release
+    return (
+        release is not None
+        and entry.alive
+        and release > topology.release
+        and bool(unknown_writers(topology.release, release))
+    )
+
+
+def _deafened(
+    topology: Topology, wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]
+) -> dict[Place, frozenset[Place]]:
+    found = {}
+    for entry in seen.values():
+        if entry.release is None or not entry.running:
+            continue
+        unknown = unknown_writers(entry.release, topology.release)
+        places = frozenset(
+            place for place, process in wanted.items() if place != entry.place and unknown & writes(topology, process)
+        )
+        if places:
+            found[entry.place] = places
+    return found
 
 
 def _halted(

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ..model.duties import DUTIES
 from ..model.process import MAIN
 from ..routing.decisions import fallback_duty, in_use, requested_duties, serving_duty
-from .changes import PERSISTER, Changes
+from .changes import PERSISTER, SENDERS, Changes
 from .dependencies import sharded_duties
 from .observed import Observed, Place, ServiceNeed, place_of
+from .replication import reads_tokens
 from .steps import Wave
 
 _DOWN = ("stop", "retire", "restart")
@@ -18,6 +19,9 @@ _UP = ("start", "restart")
 
 _ROOM = "room"
 """The duty of requests that send events."""
+
+_SYNCS = frozenset(("sync", "initial_sync", "sliding_sync"))
+"""Duties of requests for news."""
 
 _JOBS = frozenset(
     name for name, duty in DUTIES.items() if (duty.single or name in sharded_duties()) and duty.stream is None
@@ -34,6 +38,7 @@ def effects_of(changes: Changes, waves: Sequence[Wave], needs: Iterable[ServiceN
         needs: what the services below Synapse need.
     """
     yield from dict.fromkeys(need.effect for need in needs if need.effect)
+    yield from _downgrade(changes)
     walk = _Walk(changes)
     walk.through(waves)
     if walk.everything:
@@ -43,6 +48,18 @@ def effects_of(changes: Changes, waves: Sequence[Wave], needs: Iterable[ServiceN
     yield from found
     if not found and any(step.action in _DOWN and not step.title for wave in waves for step in wave.steps):
         yield from _nothing(changes)
+
+
+def _downgrade(changes: Changes) -> Iterator[str]:
+    wanted = changes.topology.release
+    newer = max((entry.release for entry in changes.seen.values() if entry.release is not None), default=wanted)
+    if newer > wanted:
+        broken = (
+            ""
+            if reads_tokens(wanted, newer)
+            else f"; clients that have synced with {newer} get 400 for their sync tokens until they log in again"
+        )
+        yield f"Synapse {newer} is replaced by the older {wanted}{broken}."
 
 
 def _nothing(changes: Changes) -> Iterator[str]:
@@ -55,6 +72,13 @@ def _sentences(walk: _Walk) -> Iterator[str]:
         yield "What only the main process serves is unavailable for some seconds."
     if PERSISTER in walk.away:
         yield "Sending waits for some seconds; acknowledged messages are kept."
+    if walk.unanswered:
+        yield (
+            "Sending may be answered with an error for some seconds although the message is kept: workers of the old"
+            " release do not understand the new one."
+        )
+    if walk.stale_syncs:
+        yield ("Syncs show nothing new for some seconds: workers of the old release do not understand the new one.")
     if "federation_sender" in walk.away:
         yield "Other servers get messages some seconds later."
     if "pusher" in walk.away:
@@ -77,12 +101,15 @@ class _Walk:
         away: duties that no process served at some moment.
         main: whether the main process was down at some moment.
         everything: whether no process was up at some moment.
+        unanswered: whether a process that gets no news served requests that write events.
+        stale_syncs: whether one served syncs.
     """
 
     def __init__(self, changes: Changes) -> None:
         self.changes, self.topology = changes, changes.topology
         self.away: set[str] = set()
         self.main = self.everything = False
+        self.unanswered = self.stale_syncs = False
         # The processes that are up; whether each has its new configuration.
         self._up = {
             entry.place: entry.reason is None and entry.place in changes.wanted
@@ -140,6 +167,9 @@ class _Walk:
         self.everything = self.everything or (not self._up and bool(self.changes.taken))
         if not duties.isdisjoint((PERSISTER, _ROOM)) and not self._is_written():
             self.away.add(PERSISTER)
+        if self.changes.deafened:
+            self.unanswered = self.unanswered or any(map(self._is_served_by_the_deaf, SENDERS))
+            self.stale_syncs = self.stale_syncs or any(map(self._is_served_by_the_deaf, _SYNCS))
         requested = requested_duties(self.topology)
         for duty in (duties & (requested | _JOBS)) - self.away:
             if not (self._is_served(duty) if duty in requested else self._is_done(duty)):
@@ -167,6 +197,13 @@ class _Walk:
         serving, _ = self._upstream(duty)
         # An unavailable main process is reported separately.
         return (serving is None and self._main is None) or next(self._servers(duty), None) is not None
+
+    def _is_served_by_the_deaf(self, duty: str) -> bool:
+        """Returns whether a process of the old release serves a duty and gets no news."""
+        return any(
+            not self._up[place] and any(self._up.get(other) for other in self.changes.deafened.get(place, ()))
+            for place in self._servers(duty)
+        )
 
     def _servers(self, duty: str) -> Iterator[Place]:
         """Returns the processes that receive the requests of a duty in this wave and can answer them."""

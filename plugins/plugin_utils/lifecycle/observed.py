@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..model.process import Process
+from ..model.releases import Release
 from .reasons import reasons_of
 
 Place = tuple[str, str]
@@ -27,6 +28,7 @@ class Observed:
         duties: the duties that it was started with.
         changed: inputs that have changed since, by name.
         reloadable: those of them that it reloads on SIGHUP.
+        release: the release that it was started with; None if that is unknown.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Observed:
     duties: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     reloadable: tuple[str, ...] = ()
+    release: Release | None = None
 
     @property
     def place(self) -> Place:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes of the inventory that need a confirmation.
 
-They lose or rename a process with a duty that only one process may have, or move the main process to another host.
+They lose or rename a process with a duty that only one process may have, move the main process to another host, or
+replace Synapse by an older release.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 from ..model import layout
 from ..model.errors import TopologyError
 from ..model.process import MAIN, Process
+from ..model.releases import Release, parse_release
 from ..model.topology import Topology
 from .dependencies import needs_handover
 from .observed import Observed
+from .replication import facts_of, reads_tokens, starts_on
 
 CONFIRM = "plan_confirmed"
-"""The variable with the names of the processes whose change the operator confirms."""
+"""The variable with the names of the processes whose change the operator confirms, or the older release."""
 
 
 def fleet_record(topology: Topology) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def fleet_record(topology: Topology) -> dict[str, Any]:
         hosts.setdefault(process.host, {})[process.name] = list(process.duties)
     return {
         "server_name": topology.server_name,
+        "release": str(topology.release),
         "hosts": {
             host: {"address": topology.addresses[host], "processes": processes}
             for host, processes in sorted(hosts.items())
@@ -46,16 +50,52 @@ def check_changes(
         topology: what is wanted.
         observed: the processes that the survey found.
         record: the record of the last complete run, None if there is none.
-        confirmed: the names of processes that may be lost or renamed.
+        confirmed: the names of processes that may be lost or renamed, and the release that may be an older one.
 
     Raises:
         TopologyError: a host with a duty that only one process may have left the inventory, a running writer would get
-            another name, or the main process another host.
+            another name, the main process another host, or Synapse an older release.
     """
     seen = list(observed)
     _check_lost_hosts(topology, record or {}, confirmed)
     _check_moved_main(topology, seen, confirmed)
     _check_renamed(topology, seen, confirmed)
+    _check_downgrade(topology.release, _newest(seen, record or {}), confirmed)
+
+
+def _newest(seen: Iterable[Observed], record: Mapping[str, Any]) -> Release | None:
+    """Returns the newest release that runs, or that the last complete run has deployed."""
+    found = [entry.release for entry in seen if entry.release is not None]
+    if "release" in record:
+        found.append(parse_release(record["release"]))
+    return max(found, default=None)
+
+
+def _check_downgrade(wanted: Release, newest: Release | None, confirmed: Collection[str]) -> None:
+    if newest is None or newest <= wanted:
+        return
+    if not starts_on(wanted, newest):
+        raise TopologyError(
+            "synapse_version",
+            str(wanted),
+            f"Synapse {newest} has migrated the database, and only releases that know schema {facts_of(newest).compat}"
+            f" start on it; {wanted} knows {facts_of(wanted).schema}",
+            f"Keep {newest}, or restore a backup of the database from before the upgrade.",
+        )
+    if str(wanted) in confirmed:
+        return
+    tokens = (
+        "clients keep their sync tokens"
+        if reads_tokens(wanted, newest)
+        else f"clients that have synced with {newest} get 400 for their sync tokens until they log in again"
+    )
+    raise TopologyError(
+        "synapse_version",
+        str(wanted),
+        f"Synapse {newest} is deployed, so this is a downgrade: {tokens}, and background updates of the database"
+        f" that only {newest} knows stay unfinished",
+        f"Keep {newest}. If it has to be: back up the database, then set {CONFIRM}: [{wanted}].",
+    )
 
 
 def _check_lost_hosts(topology: Topology, record: Mapping[str, Any], confirmed: Collection[str]) -> None:

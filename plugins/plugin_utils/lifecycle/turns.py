@@ -82,6 +82,8 @@ class Turns:
         """
         if self.changes.proxies is None or not self.changes.around_main:
             return frozenset()
+        if self.changes.main_deafens:
+            return frozenset()
         first = [process for process in self.groups[0] if self._can_wait(process)] if self.groups else []
         held = {place_of(process) for process in first}
         for entry in (*self.changes.stopped, *self.changes.reshared):
@@ -120,7 +122,13 @@ def take_turns(changes: Changes) -> Turns:
         key=lambda process: (place_of(process) not in changes.receivers, not taking.urgent(process), process.index)
     )
     senders = {entry.place for entry in changes.senders}
-    if not senders:
+    if changes.main_deafens:
+        # What the old release still serves is stale or fails; main serves while all of them restart.
+        taking.assign_together(workers)
+    elif not senders and (late := taking.can_speak_late(workers)):
+        taking.assign([process for process in workers if place_of(process) not in late], 0)
+        taking.assign([process for process in workers if place_of(process) in late], taking.next_turn)
+    elif not senders:
         taking.assign(workers, 0)
     else:
         # Processes that send events come first, because sending waits for them.
@@ -128,7 +136,7 @@ def take_turns(changes: Changes) -> Turns:
         taking.assign(ahead, 0)
         places = {place_of(process) for process in ahead}
         rest = [process for process in workers if place_of(process) not in places]
-        taking.assign(rest, max(taking.of.values(), default=0) + 1)
+        taking.assign(rest, max(1, taking.next_turn))
     return Turns(changes, taking.of, taking.staying)
 
 
@@ -178,6 +186,26 @@ class _Taking:
                 self._away[duty, turn] = self._away.get((duty, turn), 0) + 1
                 while not self._fits(duty, self._full.get(duty, 0)):
                     self._full[duty] = self._full.get(duty, 0) + 1
+
+    def assign_together(self, workers: Iterable[Process]) -> None:
+        """Gives all workers the first turn."""
+        self.of = dict.fromkeys(map(place_of, workers), 0)
+
+    @property
+    def next_turn(self) -> int:
+        """The turn after all that were assigned."""
+        return max(self.of.values(), default=-1) + 1
+
+    def can_speak_late(self, workers: Iterable[Process]) -> frozenset[Place]:
+        """Returns the workers that restart after all others, because these would get no news beside them.
+
+        None if one of them is needed earlier.
+        """
+        late = [process for process in workers if place_of(process) in self.changes.speakers]
+        receivers = {*self.changes.receivers, *(place for taken in self.changes.receivers.values() for place in taken)}
+        if any(self.urgent(process) or place_of(process) in receivers for process in late):
+            return frozenset()
+        return frozenset(map(place_of, late))
 
     def _fits(self, duty: str, turn: int) -> bool:
         count = self._counts[duty]

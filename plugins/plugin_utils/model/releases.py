@@ -58,6 +58,12 @@ def parse_release(value: object, variable: str = "synapse_version") -> Release:
     return release
 
 
+def release_in(directory: str) -> Release | None:
+    """Returns the release that a directory is named after (``…/releases/1.163.2-0123``); None if it is not."""
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)(?:-|$)", directory.rpartition("/")[2])
+    return None if match is None else Release(*(int(number) for number in match.groups()))
+
+
 def postgres_minimum(release: Release) -> int:
     """Returns the oldest major version of PostgreSQL that the release starts with (storage/engines/postgres.py)."""
     return next(version for since, version in _POSTGRES_MINIMUM if release >= since)

@@ -8,6 +8,8 @@ from typing import Any
 
 from ..lifecycle.observed import Observed, ServiceNeed
 from ..lifecycle.steps import Plan, Step, Wave
+from ..model import layout
+from ..model.releases import release_in
 from ..model.topology import Topology
 
 _PROXY = {
@@ -32,6 +34,7 @@ def read_surveys(surveys: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Obs
             duties=tuple(entry["duties"]),
             changed=tuple(entry["changed"]),
             reloadable=tuple(entry["reloadable"]),
+            release=release_in(entry["links"].get(layout.CURRENT, "")),
         )
         for host, entries in surveys.items()
         for entry in entries

@@ -111,6 +111,7 @@ def test_a_process_that_runs_with_what_it_was_started_with(host: Host, survey: S
         "duties": ["sync", "login"],
         "changed": [],
         "reloadable": [],
+        "links": {str(host.link): "/opt/releases/1"},
     }
     assert host.systemd.calls == []
 
@@ -232,6 +233,15 @@ def test_files_that_check_mode_would_write_count_as_written(host: Host, survey: 
     reloaded = [f"{host.shared}: caches", str(host.log)]
     assert set(process["changed"]) == {str(host.own), str(host.link), f"{host.shared}: x", *reloaded}
     assert set(process["reloadable"]) == set(reloaded)
+
+
+def test_the_links_that_a_process_was_started_with_are_returned(host: Host, survey: Survey) -> None:
+    host.link.unlink()
+    host.link.symlink_to("/opt/releases/2")
+    process = only(survey())
+    assert process["links"] == {str(host.link): "/opt/releases/1"}
+    (host.notes / "a").unlink()
+    assert only(survey())["links"] == {}
 
 
 def starting(unit: Unit) -> Callable[[str, Any], None]:

@@ -29,7 +29,7 @@ def carried_out(before: Topology, after: Topology) -> Plan:
     found = make_plan(after, simulated.observed(), after.addresses, simulated.proxies)
     simulated.carry_out(found)
     simulated.finish()
-    assert named_by(found.effects) == simulated.away, simulated.log
+    assert named_by(found.effects) == simulated.noticed, simulated.log
     return found
 
 
@@ -142,3 +142,55 @@ def test_media_that_main_takes_over_are_served_by_the_workers_until_it_can() -> 
     moved = {"reader": READER, "a": {"duties": ["receipts"]}, "b": {"duties": ["typing"]}}
     found = carried_out(fleet(writers, {"media": {"count": 2}}), fleet(moved))
     assert "media" not in named_by(found.effects)
+
+
+UNANSWERED = (
+    "Sending may be answered with an error for some seconds although the message is kept: workers of the old release do"
+    " not understand the new one."
+)
+STALE = "Syncs show nothing new for some seconds: workers of the old release do not understand the new one."
+
+
+def upgrade(generic: Mapping[str, Any], old: str = "1.152.1", new: str = "1.163.2") -> Plan:
+    return carried_out(fleet(generic, synapse_version=old), fleet(generic, synapse_version=new))
+
+
+def test_persisters_of_a_release_with_more_streams_restart_after_all_who_would_not_understand_them() -> None:
+    found = upgrade({"reader": READER, "sync": {"count": 2}, "events": {"count": 2}})
+    others = waves_of(found, "reader-1", "reader-2", "sync-1", "sync-2")
+    assert max(others) < min(waves_of(found, "events-1", "events-2"))
+    assert UNANSWERED not in found.effects
+    assert STALE not in found.effects
+
+
+def test_workers_restart_together_after_a_main_process_whose_streams_they_do_not_know() -> None:
+    found = upgrade({"reader": READER, "sync": {"count": 2}})
+    assert len(set(waves_of(found, "reader-1", "reader-2", "sync-1", "sync-2"))) == 1
+    assert not any(step.drain for step in found.steps)
+    assert UNANSWERED in found.effects
+    assert STALE in found.effects
+
+
+def test_an_upgrade_between_releases_with_the_same_streams_is_a_restart_like_others() -> None:
+    found = upgrade({"reader": READER, "sync": {"count": 2}, "events": {}}, "1.159.0", "1.163.2")
+    first, second = waves_of(found, "sync-1", "sync-2")
+    assert first != second
+    assert UNANSWERED not in found.effects
+    assert STALE not in found.effects
+
+
+def test_a_downgrade_to_a_release_with_fewer_streams_stops_everything_first_and_is_named() -> None:
+    generic = {"reader": READER, "events": {}}
+    found = carried_out(fleet(generic), fleet(generic, synapse_version="1.152.1"))
+    assert found.effects == (
+        "Synapse 1.163.2 is replaced by the older 1.152.1; clients that have synced with 1.163.2 get 400 for their sync"
+        " tokens until they log in again.",
+        "Everything is unavailable for some seconds.",
+    )
+
+
+def test_a_downgrade_between_releases_with_the_same_streams_and_tokens_is_named_and_breaks_no_token() -> None:
+    generic = {"reader": READER, "events": {}}
+    found = carried_out(fleet(generic), fleet(generic, synapse_version="1.159.0"))
+    assert found.effects[0] == "Synapse 1.163.2 is replaced by the older 1.159.0."
+    assert "Everything is unavailable for some seconds." not in found.effects

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle import replication
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes, fleet_record
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
@@ -30,6 +31,7 @@ def running(topology: Topology, hosts: Iterable[str] | None = None) -> list[Obse
             enabled=True,
             known=True,
             duties=process.duties,
+            release=topology.release,
         )
         for process in topology.processes
         if hosts is None or process.host in hosts
@@ -131,3 +133,42 @@ def test_a_writer_that_does_not_run_may_be_renamed(active: str) -> None:
     before, after = one_host(generic_workers=EVENTS), one_host(generic_workers=EVENTS, synapse_host_label="a")
     seen = [replace(entry, active=active) for entry in running(before)]
     check_changes(after, seen, fleet_record(before), ())
+
+
+NEWER, OLDER = one_host(generic_workers=SYNC), one_host(generic_workers=SYNC, synapse_version="1.152.1")
+
+
+def test_an_older_release_is_named_as_a_downgrade_with_what_it_breaks_and_confirmed_by_its_number() -> None:
+    told = refusal(OLDER, NEWER)
+    assert told.startswith("synapse_version is '1.152.1': Synapse 1.163.2 is deployed, so this is a downgrade: clients")
+    assert "get 400 for their sync tokens until they log in again" in told
+    assert "plan_confirmed: [1.152.1]" in told
+    assert refusal(OLDER, NEWER, "1.152.1") == ""
+    assert refusal(OLDER, NEWER, "1.163.2") != ""
+    assert refusal(NEWER, OLDER) == ""
+
+
+def test_a_downgrade_of_releases_with_the_same_tokens_says_that_they_stay() -> None:
+    told = refusal(one_host(generic_workers=SYNC, synapse_version="1.162.0"), NEWER)
+    assert "this is a downgrade: clients keep their sync tokens" in told
+
+
+def test_a_downgrade_is_seen_by_the_record_if_nothing_runs() -> None:
+    with pytest.raises(TopologyError, match="downgrade"):
+        check_changes(OLDER, [], fleet_record(NEWER), ())
+    before = {name: value for name, value in fleet_record(NEWER).items() if name != "release"}
+    check_changes(OLDER, [], before, ())
+
+
+def test_a_release_that_would_not_start_on_the_database_cannot_be_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = replication.known_releases()
+    newest = replace(known[-1], schema=96, compat=95)
+    monkeypatch.setattr(replication, "known_releases", lambda: (*known[:-1], newest))
+    replication.facts_of.cache_clear()
+    try:
+        told = refusal(OLDER, NEWER, "1.152.1")
+    finally:
+        monkeypatch.undo()
+        replication.facts_of.cache_clear()
+    assert "only releases that know schema 95 start on it; 1.152.1 knows 94" in told
+    assert "restore a backup" in told

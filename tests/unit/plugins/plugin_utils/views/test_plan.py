@@ -6,7 +6,9 @@ from __future__ import annotations
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import ServiceNeed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan import make_plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan, Step, Wave
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import plan_view
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import Release
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import plan_view, read_surveys
 
 from tests.unit.fleets import one_host
 
@@ -49,6 +51,26 @@ def test_what_another_host_has_to_wait_for_is_a_wave_of_its_own() -> None:
     assert len(waves(stop, start)) == 2
     assert len(waves(stop, both)) == 2
     assert len(waves(both, stop)) == 2
+
+
+def test_a_survey_says_with_which_release_a_process_was_started() -> None:
+    entry = {
+        "name": "main",
+        "unit": "matrix-synapse.service",
+        "active": "active",
+        "enabled": True,
+        "unread": False,
+        "known": True,
+        "duties": [],
+        "changed": [],
+        "reloadable": [],
+    }
+    releases = {"/opt/matrix-synapse/releases/1.152.1-0123456789ab": Release(1, 152, 1), "/opt/own": None}
+    for target, release in releases.items():
+        (found,) = read_surveys({"a": [{**entry, "links": {layout.CURRENT: target}}]})
+        assert found.release == release
+    (found,) = read_surveys({"a": [{**entry, "links": {}}]})
+    assert found.release is None
 
 
 def test_what_happens_to_several_for_one_reason_is_one_line() -> None:
