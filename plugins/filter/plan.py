@@ -24,7 +24,8 @@ options:
     description:
       - What the services below Synapse need, one step each, as P(baremetal.synapse.service_needs#filter) returns it. A
         need has C(service) (its name), C(title) (its name in texts), C(host), C(unit), C(action) (V(restart) unless it
-        says otherwise), C(reason), and C(effect), which is what users notice.
+        says otherwise), C(reason), C(effect), which is what users notice, and C(moves), which is not empty if
+        its clients can no longer reach it where they did.
     type: list
     elements: dict
 extends_documentation_fragment:

@@ -14,7 +14,8 @@ options:
   hostvars:
     description:
       - The variables of hosts, by inventory name. The fact C(NAME_step) of a host is a dictionary with C(unit),
-        C(action) and C(reason). If it is empty or not set, the service needs nothing there.
+        C(action) and C(reason), and with C(moves), the settings that say where the service is reached, if they change.
+        If it is empty or not set, the service needs nothing there.
     type: dict
     required: true
   hosts:
@@ -36,7 +37,7 @@ RETURN = r"""
 _value:
   description:
     - The steps in the order of the table of services, each with C(service), C(title), C(host), C(unit), C(action),
-      C(reason), and C(effect), which says what users notice.
+      C(reason), C(effect), which says what users notice, and C(moves).
   type: list
   elements: dict
 """

@@ -141,7 +141,12 @@ class Changes:
 
 
 def find_changes(
-    topology: Topology, observed: Iterable[Observed], hosts: Collection[str], proxies: bool | None
+    topology: Topology,
+    observed: Iterable[Observed],
+    hosts: Collection[str],
+    proxies: bool | None,
+    *,
+    moved: bool = False,
 ) -> Changes:
     """Compares the topology with the processes that the survey found.
 
@@ -150,11 +155,12 @@ def find_changes(
         observed: the processes that were seen.
         hosts: the surveyed hosts; other hosts get no steps.
         proxies: whether the configuration of any nginx differs; None if the run does not include nginx.
+        moved: whether a service below Synapse will be reached elsewhere, so that no running process finds it.
     """
     seen = {entry.place: entry for entry in observed if entry.host in hosts}
     wanted = {place_of(process): process for process in topology.processes if process.host in hosts}
     unwanted = [entry for place, entry in seen.items() if place not in wanted and (entry.alive or entry.enabled)]
-    full_stop = _concerns_all(wanted, seen) or any(_is_too_new(topology, entry) for entry in seen.values())
+    full_stop = _all_stop(topology, wanted, seen, moved=moved)
     receivers = {} if full_stop or _persisters_change(seen) else dict(_handovers(topology, wanted, seen))
     main = seen.get(place_of(topology.main))
     main_first = topology.main.host in hosts and (main is None or not main.running or layout.CURRENT in main.changed)
@@ -213,6 +219,17 @@ def _is_worker(entry: Observed) -> bool:
 def _concerns_all(wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]) -> bool:
     staying = [entry for entry in seen.values() if _is_worker(entry) and entry.place in wanted]
     return any(concerns_all(change) for entry in staying for change in entry.changed)
+
+
+def _all_stop(
+    topology: Topology, wanted: Mapping[Place, Process], seen: Mapping[Place, Observed], *, moved: bool
+) -> bool:
+    """Returns whether no process may run as it does while others run as it is wanted."""
+    return (
+        (moved and any(entry.alive and entry.reason is not None for entry in seen.values()))
+        or _concerns_all(wanted, seen)
+        or any(_is_too_new(topology, entry) for entry in seen.values())
+    )
 
 
 def _is_too_new(topology: Topology, entry: Observed) -> bool:

@@ -81,6 +81,7 @@ class ServiceNeed:
         action: what to do with the unit: ``restart``, ``reload`` or ``start``.
         reason: why.
         effect: what users notice, one sentence; empty for nothing.
+        moves: the settings that say where it is reached, as far as they change; empty if its clients go on to reach it.
     """
 
     service: str
@@ -90,6 +91,7 @@ class ServiceNeed:
     action: str = "restart"
     reason: str
     effect: str = ""
+    moves: str = ""
 
 
 def place_of(process: Process) -> Place:

@@ -40,7 +40,7 @@ def make_plan(
         The plan; without waves if all is as it should be.
     """
     wishes = tuple(needs)
-    changes = find_changes(topology, observed, frozenset(hosts), proxies)
+    changes = find_changes(topology, observed, frozenset(hosts), proxies, moved=any(need.moves for need in wishes))
     order = Order(changes, take_turns(changes), wishes)
     levels = order.graph.levels()
     waves = make_waves(order, levels)

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import layout
 from ..model.duties import DUTIES, DUTY_OF_OPTION
+from ..model.process import MAIN
 from ..synapse.secrets import SECRETS
 from .dependencies import option_key
+
+_SHOWN = 2
+"""How many processes a reason names."""
 
 _FOR_ALL = (
     *(layout.secret(secret.name) for secret in SECRETS if secret.shared),
@@ -34,24 +38,54 @@ def _weight(change: str) -> tuple[int, str]:
 
 def _reasons(changes: list[str]) -> Iterator[str]:
     writers_change = any(change.startswith(option_key("stream_writers")) for change in changes)
+    addresses = [] if writers_change else [entry for change in changes if (entry := _address_in(change))]
+    options = [option for change in changes if (option := _plain_option_in(change))]
     for change in changes:
         path, _, option = change.partition(": ")
-        if option:
-            yield from _reason_of_option(option, writers_change=writers_change)
+        if _address_in(change):
+            yield from _of_addresses(addresses)
+        elif _plain_option_in(change):
+            yield f"{', '.join(options)} {_verb(options)} in homeserver.yaml"
+        elif option:
+            yield from _of_list(option)
         else:
             yield _reason_of_file(path)
 
 
-def _reason_of_option(option: str, *, writers_change: bool) -> Iterator[str]:
+def _address_in(change: str) -> str:
+    """Returns the process whose address an input is; empty if it is something else."""
+    start = f"{option_key('instance_map')}."
+    return change.removeprefix(start) if change.startswith(start) else ""
+
+
+def _plain_option_in(change: str) -> str:
+    """Returns the option that an input is, if no more is known about it."""
+    option = change.partition(": ")[2]
+    known = option in DUTY_OF_OPTION or option.partition(".")[0] in ("instance_map", "stream_writers")
+    return "" if known else option
+
+
+def _of_addresses(names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        return
+    ordered = sorted(names, key=lambda name: (name != MAIN, name))
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    if len(ordered) == 1:
+        yield f"the address of {ordered[0]} changes, and every process reads it at its start"
+    else:
+        yield f"the addresses of {', '.join(ordered[:_SHOWN])}{more} change, and every process reads them at its start"
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "changes" if len(names) == 1 else "change"
+
+
+def _of_list(option: str) -> Iterator[str]:
     name, _, entry = option.partition(".")
     if option in DUTY_OF_OPTION:
         yield _of_duty(DUTY_OF_OPTION[option].name)
     elif name == "stream_writers" and entry:
         yield _of_stream(entry)
-    elif name == "instance_map" and entry and not writers_change:
-        yield f"the address of {entry} changes, and every process reads it at its start"
-    elif name not in ("instance_map", "stream_writers"):
-        yield f"{option} changes in homeserver.yaml"
 
 
 def _reason_of_file(path: str) -> str:

@@ -19,12 +19,12 @@ def service_needs(
 
     Args:
         topology: the fleet.
-        variables: of each host, by its inventory name. The fact ``<service>_step`` has ``unit``, ``action`` and
-            ``reason``; empty or not set, the service needs nothing.
+        variables: of each host, by its inventory name. The fact ``<service>_step`` has ``unit``, ``action``,
+            ``reason``, and ``moves`` if the service will be reached elsewhere; empty or not set, it needs nothing.
         hosts: the hosts of the run; others are not asked.
 
     Returns:
-        ``service``, ``title``, ``host``, ``unit``, ``action``, ``reason`` and ``effect`` of each step.
+        ``service``, ``title``, ``host``, ``unit``, ``action``, ``reason``, ``effect`` and ``moves`` of each step.
     """
     needs = []
     for service in topology.services:
@@ -40,6 +40,7 @@ def service_needs(
                         "host": host,
                         **{name: str(step[name]) for name in ("unit", "action", "reason")},
                         "effect": service.restart_effect,
+                        "moves": str(step.get("moves", "")),
                     }
                 )
     return needs

@@ -14,6 +14,9 @@ from ..model.errors import TopologyError
 from .postgres import PostgresServer
 from .postgres_queries import NAMES_TO_COMPARE
 
+_WHERE = ("listen_addresses", "port")
+"""Settings that say where PostgreSQL is reached."""
+
 _DEMANDED = {"encoding": "UTF8", "collate": "C", "ctype": "C"}
 """What Synapse demands of its database."""
 
@@ -24,7 +27,8 @@ class PostgresState:
 
     Attributes:
         problems: why the server cannot be used, a sentence each.
-        step: the step for the plan: ``unit``, ``action`` and ``reason``; empty if nothing needs a restart.
+        step: the step for the plan: ``unit``, ``action``, ``reason``, and ``moves`` if clients will reach the server
+            elsewhere; empty if nothing needs a restart.
         reload: whether the server must read its files again.
         create_owner: whether the owner of the database must be created or changed.
         create_database: whether the database must be created or given to its owner.
@@ -64,10 +68,12 @@ def postgres_state(
     owner = row["owner"]
     return PostgresState(
         problems=(*_refusals(server, answers), *([] if server.existed else _not_in_force(server, pending))),
-        step={"unit": server.unit, "action": "restart", "reason": _reason(pending)} if restart else {},
+        step=_step(server, pending) if restart else {},
         # A restart reads the files as well.
         reload=not restart and (row["reload"] or (server.checking and files_changed)),
-        create_owner=owner is None or not _is_as_wanted(owner, password, with_password=server.with_password),
+        # Until a restart moves the server to its socket, the processes that run need the password.
+        create_owner=(owner is None or not _is_as_wanted(owner, password, with_password=server.with_password))
+        and not (restart and owner is not None and owner["password"] and not server.with_password),
         create_database=row["database"] is None or row["database"]["owner"] != server.user,
         password=password,
     )
@@ -94,6 +100,16 @@ def _pending(answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
     """Returns the settings that a restart changes; in check mode the third answer has those of the new files."""
     forecast = answers[2][0]["pending"] if len(answers) > 2 else ()
     return sorted({*answers[1][0]["pending"], *forecast})
+
+
+def _step(server: PostgresServer, pending: Sequence[str]) -> dict[str, str]:
+    moves = [name for name in pending if name in _WHERE]
+    return {
+        "unit": server.unit,
+        "action": "restart",
+        "reason": _reason(pending),
+        **({"moves": ", ".join(moves)} if moves else {}),
+    }
 
 
 def _reason(pending: Sequence[str]) -> str:

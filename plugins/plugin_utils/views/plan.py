@@ -16,6 +16,9 @@ _PROXY = {
     "hold": "nginx sends nothing to {held}",
     "apply": "nginx gets its new configuration",
 }
+_LONG = 100
+"""A reason with more characters is written once."""
+
 # The order of the lines of a wave: processes are drained, then stopped, then started.
 _ACTIONS = ("drain", "retire", "stop", "reload", "enable", "restart", "start")
 
@@ -96,10 +99,19 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _texts(topology: Topology, plan: Plan) -> Iterator[str]:
-    """Returns the lines; processes with the same action and reason in a wave share one."""
+    """Returns the lines; processes with the same action and reason in a wave share one.
+
+    A long reason is written once; later lines refer to it.
+    """
+    first: dict[str, int] = {}
+    number = 0
     for wave in plan.waves:
-        yield from _proxy_lines(wave)
-        yield from _step_lines(topology, wave.steps)
+        for text, reason in (*((line, "") for line in _proxy_lines(wave)), *_step_lines(topology, wave.steps)):
+            number += 1
+            if first.setdefault(reason, number) < number and len(reason) > _LONG:
+                yield f"{text}: as in {first[reason]}"
+            else:
+                yield f"{text}: {reason}" if reason else text
 
 
 def _proxy_lines(wave: Wave) -> Iterator[str]:
@@ -108,7 +120,8 @@ def _proxy_lines(wave: Wave) -> Iterator[str]:
         yield f"{text}, and sends nothing to {', '.join(wave.held)}" if wave.proxy == "apply" and wave.held else text
 
 
-def _step_lines(topology: Topology, steps: Sequence[Step]) -> Iterator[str]:
+def _step_lines(topology: Topology, steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    """Returns the lines of a wave, each with its reason."""
     for action in _ACTIONS:
         groups: dict[tuple[str, str], list[Step]] = {}
         for step in steps:
@@ -116,7 +129,7 @@ def _step_lines(topology: Topology, steps: Sequence[Step]) -> Iterator[str]:
                 groups.setdefault((step.title, step.reason), []).append(step)
         for (title, reason), group in groups.items():
             hosts = dict.fromkeys(step.host for step in group)
-            yield f"{action} {title or _names(topology, group)} on {', '.join(hosts)}: {reason}"
+            yield f"{action} {title or _names(topology, group)} on {', '.join(hosts)}", reason
 
 
 def _names(topology: Topology, steps: Sequence[Step]) -> str:

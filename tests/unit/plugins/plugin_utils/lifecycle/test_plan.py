@@ -592,6 +592,18 @@ def test_services_restart_while_all_processes_are_down_if_all_have_to_stop() -> 
     assert [[step.name for step in wave.steps] for wave in found.waves[1:3]] == [["postgres", "redis"], ["main"]]
 
 
+def test_all_processes_stop_while_a_service_moves_to_where_none_of_them_would_find_it() -> None:
+    after = fleet(postgres_port=5433)
+    moving = [replace(NEEDS[0], moves="port"), NEEDS[1]]
+    found = make_plan(after, observe(RUNNING, after), after.addresses, False, moving)
+    assert [{step.action for step in wave.steps} for wave in found.waves[:3]] == [{"stop"}, {"restart"}, {"restart"}]
+    assert [[step.name for step in wave.steps] for wave in found.waves[1:3]] == [["postgres", "redis"], ["main"]]
+    assert "Everything is unavailable for some seconds." in found.effects
+    # With their own settings unchanged, processes go on to reach it.
+    calm = make_plan(RUNNING, observe(RUNNING, RUNNING), RUNNING.addresses, False, moving)
+    assert {step.name for step in calm.steps} == {"postgres", "redis"}
+
+
 def test_services_are_steps_of_a_run_that_leaves_processes_alone() -> None:
     found = make_plan(RUNNING, [], [], None, NEEDS)
     assert [[step.name for step in wave.steps] for wave in found.waves] == [["postgres", "redis"]]

@@ -34,6 +34,20 @@ def test_a_changed_option_is_told_in_words(option: str) -> None:
     assert reasons_of([option_key(option)]) == REASONS[option]
 
 
+def test_a_change_of_many_addresses_and_options_is_told_in_a_few_words() -> None:
+    addresses = [option_key(f"instance_map.{name}") for name in ("a-media-1", "a-typing-1", "main", "a-events-1")]
+    told = reasons_of([*addresses, option_key("redis"), option_key("database"), option_key("instance_map")])
+    assert told == (
+        "database, redis change in homeserver.yaml; the addresses of main, a-events-1 and 2 more change, and every"
+        " process reads them at its start"
+    )
+    assert reasons_of([option_key("instance_map.main")]) == (
+        "the address of main changes, and every process reads it at its start"
+    )
+    moved = [option_key("stream_writers.typing"), option_key("instance_map.a-typing-1")]
+    assert reasons_of(moved) == REASONS["stream_writers.typing"]
+
+
 def test_the_lists_by_which_synapse_shards() -> None:
     assert sharded_duties() == {
         "events": option_key("stream_writers.events"),

@@ -307,7 +307,7 @@ def test_prometheus_finds_its_metrics() -> None:
 def test_the_plan_is_asked_to_restart_it() -> None:
     topology = build(hosts=("vault1", "vault2"))
     step = {"unit": "archive.service", "action": "restart", "reason": "its settings change"}
-    database = {"unit": "postgresql@17-main.service", "action": "restart", "reason": "max_connections changes"}
+    database = {"unit": "postgresql@17-main.service", "action": "restart", "reason": "port changes", "moves": "port"}
     variables: dict[str, dict[str, Any]] = {host: {} for host in topology.addresses}
     variables["vault1"] = {"archive_step": step}
     variables["vault2"] = {"archive_step": {}}
@@ -323,7 +323,14 @@ def test_the_plan_is_asked_to_restart_it() -> None:
             **database,
             "effect": "While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         },
-        {"service": "archive", "title": "Archive", "host": "vault1", **step, "effect": ARCHIVE.restart_effect},
+        {
+            "service": "archive",
+            "title": "Archive",
+            "host": "vault1",
+            **step,
+            "effect": ARCHIVE.restart_effect,
+            "moves": "",
+        },
     ]
     assert service_needs(topology, {"db1": {}}, ["db1"]) == []
 

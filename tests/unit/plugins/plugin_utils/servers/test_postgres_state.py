@@ -80,19 +80,24 @@ def test_a_server_that_was_not_asked_needs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pending", "reason"),
+    ("pending", "reason", "moves"),
     [
-        (["port"], "port changes, which PostgreSQL reads only at its start"),
-        (["shared_buffers", "port"], "port, shared_buffers change, which PostgreSQL reads only at its start"),
+        (["port"], "port changes, which PostgreSQL reads only at its start", {"moves": "port"}),
+        (
+            ["shared_buffers", "port", "listen_addresses"],
+            "listen_addresses, port, shared_buffers change, which PostgreSQL reads only at its start",
+            {"moves": "listen_addresses, port"},
+        ),
+        (["shared_buffers"], "shared_buffers changes, which PostgreSQL reads only at its start", {}),
     ],
 )
-def test_a_setting_that_waits_for_a_restart_is_a_step(pending: list[str], reason: str) -> None:
+def test_a_setting_that_waits_for_a_restart_is_a_step(pending: list[str], reason: str, moves: dict[str, str]) -> None:
     # PostgreSQL reports such a setting as an error of the file.
     waiting = [entry(name, "1", error="setting could not be applied") for name in pending]
     told = answers(*waiting, pending=pending, reload=True)
     found = state(server(), [[row for row in told[0] if row["error"]], told[1]])
     assert found.problems == ()
-    assert found.step == {"unit": "postgresql@17-main.service", "action": "restart", "reason": reason}
+    assert found.step == {"unit": "postgresql@17-main.service", "action": "restart", "reason": reason, **moves}
     assert not found.reload
     assert found.work
 
@@ -144,6 +149,12 @@ def test_the_owner_is_created_with_few_rights(owner: dict[str, Any] | None, crea
     found = state(server(), answers(owner=owner), PASSFILE)
     assert found.create_owner is created
     assert found.password == ""
+
+
+def test_the_owner_keeps_its_password_until_the_processes_that_use_it_have_stopped() -> None:
+    owner = {**OWNER, "password": True, "salted": "4096:AA==", "digest": "0"}
+    assert not state(server(), answers(owner=owner, pending=["listen_addresses"])).create_owner
+    assert state(server(), answers(owner=None, pending=["listen_addresses"])).create_owner
 
 
 # What a server keeps of the password "pencil", with the salt of RFC 7677, section 3.

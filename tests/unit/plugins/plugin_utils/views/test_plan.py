@@ -53,6 +53,24 @@ def test_what_another_host_has_to_wait_for_is_a_wave_of_its_own() -> None:
     assert len(waves(both, stop)) == 2
 
 
+def test_a_long_reason_is_written_once() -> None:
+    long = "database changes in homeserver.yaml; the addresses of main, a-events-1 and 12 more change, and so on and on"
+    found = Plan(
+        waves=(
+            Wave(steps=(step("stop", "a", "x", long),)),
+            Wave(proxy="apply", steps=(step("start", "a", "x", long), step("start", "a", "y"))),
+            Wave(steps=(step("start", "a", "z"),)),
+        )
+    )
+    assert plan_view(one_host(), found)["lines"] == [
+        f"1. stop x on a: {long}",
+        "2. nginx gets its new configuration",
+        "3. start x on a: as in 1",
+        "4. start y on a: new",
+        "5. start z on a: new",
+    ]
+
+
 def test_a_survey_says_with_which_release_a_process_was_started() -> None:
     entry = {
         "name": "main",
