@@ -26,18 +26,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 LOGS = PROJECT / ".cache" / "logs"
 SUITES = ("trixie", "bookworm")
 SIDE_BY_SIDE = 2
-# Their tests are about seconds, which another scenario on the same processors would double.
-ALONE = ("scaling",)
 PROGRESS_SECONDS = 30
 
 # What `make test` runs, the longest first. `killed` deploys what others start from (`tools.layers`), so that none of
-# them waits for it. `scaling` is run by its name: its tests are about seconds, and need a machine that does nothing
-# else.
+# them waits for it.
 MATRIX = (
     "killed:trixie",
     "runs:trixie",
     "cluster:trixie",
     "federation:trixie",
+    "scaling:trixie",
     "full:bookworm",
     "growing:trixie",
     "chaos:trixie",
@@ -225,8 +223,7 @@ def main() -> int:
         return subprocess.run(command, cwd=PROJECT, env=scenario.environment(), check=False).returncode
     started = time.monotonic()
     runner = Runner()
-    failed = runner.run([scenario for scenario in scenarios if scenario.name not in ALONE], SIDE_BY_SIDE)
-    failed += runner.run([scenario for scenario in scenarios if scenario.name in ALONE], 1)
+    failed = runner.run(scenarios, SIDE_BY_SIDE)
     say(f"{len(scenarios)} scenarios in {time.monotonic() - started:.0f} s")
     for scenario in sorted(failed):
         print(f"failed: {scenario} ({scenario.log.relative_to(PROJECT)})")

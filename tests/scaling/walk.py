@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A walk over random inventories under load: what failed is compared with what the plans have announced."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import unit_of
+
+from benchmarks.load import RunningLoad
+from tools.inventory import load_topology
+from tools.runs import Fleet
+
+from .announced import may_fail, shown_plan
+from .wishes import Wishes, changed, grown
+
+SECONDS = 60
+"""How long a walk begins new changes, if WALK_SECONDS does not say it."""
+
+FIRST_TASK = 8
+"""The first task at which a run may be killed: the first that does something on the hosts."""
+
+_KILLED_SHARE = 0.3
+_AFTER_SECONDS = 4.0
+_GAP_SECONDS = 60.0
+"""The longest time without a success for a kind of requests, with slow machines in mind."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen for a walk.
+
+    Attributes:
+        seconds: how long it begins new changes.
+        seed: of all that is random in it.
+    """
+
+    seconds: int
+    seed: int
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Choice:
+        """Returns what ``WALK_SECONDS`` and ``WALK_SEED`` say; without a seed, another one each time."""
+        seed = environment.get("WALK_SEED") or random.randrange(10**6)  # noqa: S311  not about secrets
+        return cls(int(environment.get("WALK_SECONDS") or SECONDS), int(seed))
+
+    def __str__(self) -> str:
+        return f"WALK_SECONDS={self.seconds} WALK_SEED={self.seed}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change that was carried out.
+
+    Attributes:
+        what: the change in words.
+        lines: the plans of its runs.
+        kinds: the kinds of requests that may have failed.
+        began: when its first run began, in seconds of the monotonic clock.
+        ended: when the load had gone on for some seconds after its last run.
+        killed: whether its first run was killed.
+    """
+
+    what: str
+    lines: tuple[str, ...]
+    kinds: frozenset[str]
+    began: float
+    ended: float
+    killed: bool
+
+
+class Walk:
+    """Changes of a fleet, one after the other, under one load.
+
+    Args:
+        fleet: the fleet, deployed as ``wishes`` say.
+        wishes: its inventory.
+        choice: the seed and the time.
+    """
+
+    def __init__(self, fleet: Fleet, wishes: Wishes, choice: Choice) -> None:
+        self.fleet, self.wishes, self.choice = fleet, wishes, choice
+        self.random = random.Random(choice.seed)  # noqa: S311
+        self.topology = load_topology(fleet.inventory, fleet.override)
+        self.steps: list[Step] = []
+        self._tasks = 60
+
+    def go(self, load: RunningLoad) -> None:
+        """Changes the fleet until the time is over; the first change is one that costs nothing, and is not killed."""
+        until = time.monotonic() + self.choice.seconds
+        self._change(*grown(self.wishes), load=load, kill=False)
+        while time.monotonic() < until:
+            wishes, what = self._legal_change()
+            self._change(wishes, what, load=load, kill=self.random.random() < _KILLED_SHARE)
+
+    def check(self, load: RunningLoad) -> None:
+        """Expects that nothing failed but what was announced; the load must have stopped."""
+        for number, step in enumerate(self.steps, start=1):
+            report = load.report(step.began, step.ended)
+            told = f"step {number}, {step.what}, again with {self.choice}\n" + "\n".join(step.lines)
+            assert report.outcomes, f"the load did nothing: {told}"
+            assert not report.apart_from(step.kinds), f"{told}\nmay fail: {sorted(step.kinds)}\n{report.summary()}"
+            if not step.killed:
+                assert report.gap < _GAP_SECONDS, f"{told}\n{report.summary()}"
+        assert load.verification.acknowledged > 0
+        assert not load.verification.problems, f"{load.verification.problems}; again with {self.choice}"
+
+    def _legal_change(self) -> tuple[Wishes, str]:
+        while True:
+            wishes, what = changed(self.wishes, self.random)
+            self._write(wishes)
+            try:
+                check_changes(load_topology(self.fleet.inventory, self.fleet.override), self._running(), None, ())
+            except TopologyError:
+                continue
+            return wishes, what
+
+    def _running(self) -> list[Observed]:
+        return [
+            Observed(
+                name=process.name,
+                host=process.host,
+                unit=unit_of(process),
+                active="active",
+                enabled=True,
+                known=True,
+                duties=process.duties,
+                release=self.topology.release,
+            )
+            for process in self.topology.processes
+        ]
+
+    def _write(self, wishes: Wishes) -> None:
+        for host in wishes.hosts:
+            self.fleet.set_variables(host=host, **wishes.of_host(host))
+
+    def _change(self, wishes: Wishes, what: str, *, load: RunningLoad, kill: bool) -> None:
+        self._write(wishes)
+        after = load_topology(self.fleet.inventory, self.fleet.override)
+        began = time.monotonic()
+        lines: list[str] = []
+        killed = False
+        if kill:
+            point = self.random.randrange(FIRST_TASK, self._tasks)
+            cut_off = self.fleet.run_killed(point)
+            killed = cut_off.code < 0
+            what += f", killed at task {point}"
+            lines += shown_plan(cut_off.output)
+        run = self.fleet.run()
+        assert run.code == 0, f"{what}, again with {self.choice}\n{run.output[-5000:]}"
+        lines += shown_plan(run.output)
+        if not killed:
+            self._tasks = run.output.count("\nTASK [")
+        time.sleep(_AFTER_SECONDS)
+        kinds = frozenset(may_fail(lines, self.topology, after))
+        self.steps.append(Step(what, tuple(lines), kinds, began, time.monotonic(), killed))
+        self.wishes, self.topology = wishes, after
+        failed = load.report(began).failed_kinds
+        print(
+            f"{what}: {time.monotonic() - began:.0f} s, may fail: {sorted(kinds)}, failed: {sorted(failed)}", flush=True
+        )
