@@ -228,8 +228,21 @@ def _all_stop(
     return (
         (moved and any(entry.alive and entry.reason is not None for entry in seen.values()))
         or _concerns_all(wanted, seen)
+        or _a_writer_moves(wanted, seen)
         or any(_is_too_new(topology, entry) for entry in seen.values())
     )
+
+
+def _a_writer_moves(wanted: Mapping[Place, Process], seen: Mapping[Place, Observed]) -> bool:
+    """Returns whether others would go on to call a writer of a stream at the address that it leaves."""
+    addresses = {
+        option_key(f"instance_map.{entry.name}")
+        for entry in seen.values()
+        if entry.alive
+        and entry.place in wanted
+        and any(DUTIES[duty].stream is not None for duty in set(entry.duties) & set(wanted[entry.place].duties))
+    }
+    return any(addresses.intersection(entry.changed) for entry in seen.values() if entry.alive)
 
 
 def _is_too_new(topology: Topology, entry: Observed) -> bool:

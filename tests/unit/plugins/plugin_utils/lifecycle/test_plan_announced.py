@@ -144,6 +144,20 @@ def test_media_that_main_takes_over_are_served_by_the_workers_until_it_can() -> 
     assert "media" not in named_by(found.effects)
 
 
+@pytest.mark.parametrize("pool", ["events", "receipts"])
+def test_all_stop_if_a_writer_is_to_be_called_at_another_address(pool: str) -> None:
+    before, after = (
+        fleet({"reader": READER, pool: {"port_slot": slot}}, synapse_transport="tcp") for slot in (100, 101)
+    )
+    assert carried_out(before, after).effects == ("Everything is unavailable for some seconds.",)
+
+
+def test_a_process_that_becomes_a_writer_gets_an_address_and_not_all_stop() -> None:
+    before = fleet({"reader": {**READER, "count": 1}}, synapse_transport="tcp")
+    after = fleet({"reader": {**READER, "count": 1, "duties": [*READER["duties"], "typing"]}}, synapse_transport="tcp")
+    assert "everything" not in named_by(carried_out(before, after).effects)
+
+
 UNANSWERED = (
     "Sending may be answered with an error for some seconds although the message is kept: workers of the old release do"
     " not understand the new one."
