@@ -155,7 +155,7 @@ class Chaos:
     def redis(self) -> str:
         """The command line of redis-cli, on the host of Redis."""
         if self.topology.unix:
-            return "redis-cli -s /run/redis/redis-server.sock"
+            return "redis-cli -s /run/redis-synapse/redis-server.sock"
         address = self.topology.addresses[str(self.topology.host_of("redis"))]
         return f'env REDISCLI_AUTH="$(cat {_SECRET})" redis-cli -h {address} -p {self.topology.options["redis_port"]}'
 
@@ -286,9 +286,9 @@ def redis_gone(chaos: Chaos, seconds: float) -> Trial:
     shell, host = chaos.fleet.shell, chaos.topology.host_of("redis")
     return Trial(
         f"Redis gone for {seconds:.0f} s",
-        lambda: shell("systemctl stop redis-server", host=host),
+        lambda: shell("systemctl stop redis-server@synapse", host=host),
         90,
-        lambda: shell("systemctl start redis-server", host=host),
+        lambda: shell("systemctl start redis-server@synapse", host=host),
         seconds,
     )
 
@@ -299,11 +299,12 @@ def restarts(chaos: Chaos) -> list[Trial]:
     edge = topology.hosts_of("nginx")[0]
     return [
         Trial(
-            "restart of Redis", lambda: fleet.shell("systemctl restart redis-server", host=topology.host_of("redis"))
+            "restart of Redis",
+            lambda: fleet.shell("systemctl restart redis-server@synapse", host=topology.host_of("redis")),
         ),
         Trial(
             "restart of PostgreSQL",
-            lambda: fleet.shell("systemctl restart postgresql@*-main", host=topology.host_of("postgres")),
+            lambda: fleet.shell("systemctl restart postgresql@*-synapse", host=topology.host_of("postgres")),
         ),
         Trial(
             "`kill -9` of a worker of nginx", lambda: fleet.shell("pkill -KILL -o -P $(cat /run/nginx.pid)", host=edge)

@@ -27,7 +27,7 @@ from tools.venvs import venv
 PYTHONS = {"oldest": ("3.11", "3.12", "3.13"), "newest": ("3.13", "3.12")}
 # Rendered once more, to see whether Ansible warns of something; its deprecations are warnings.
 INVENTORY = "cluster"
-COLLECTIONS = ("community/crypto", "community/postgresql")
+COLLECTIONS = ("community/crypto",)
 SUITE, ADDRESS = "trixie", "10.88.105.10"
 ON_HOST = "/root/synapse"
 

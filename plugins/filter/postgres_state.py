@@ -16,7 +16,7 @@ options:
     type: dict
     required: true
   answers:
-    description: The result of the module C(community.postgresql.postgresql_query); empty if the server was not asked.
+    description: The result of the server's command C(ask); empty if the server was not asked.
     type: dict
     required: true
   passfile:
@@ -37,8 +37,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(problems), a sentence each, C(step) for the plan, C(reload), C(create_owner), C(create_database), C(password),
-      and C(work), which is whether any of these is left to do.
+    - C(problems), a sentence each, C(step) for the plan, C(reload), C(unread), C(statements) (SQL for the database and
+      its owner), and C(work), which is whether any of these is left to do.
     - C(unfinished) has the problems of a server that has restarted.
   type: dict
 """
@@ -52,6 +52,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values imp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import PostgresServer
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_state import (
     postgres_state,
+    read_answers,
     restarted_problems,
 )
 
@@ -62,8 +63,9 @@ def _postgres_state(
     passfile: Mapping[str, Any] | None = None,
     changed: bool = False,
 ) -> dict[str, Any]:
-    known, rows = PostgresServer(**plain(server)), plain(answers.get("query_all_results", ()))
-    state = postgres_state(known, rows, passfile=decoded(passfile or {}), files_changed=bool(changed))
+    known = PostgresServer(**plain(server))
+    unread, rows = read_answers(str(answers.get("stdout", "")))
+    state = postgres_state(known, rows, passfile=decoded(passfile or {}), files_changed=bool(changed), unread=unread)
     return dict(plain({**asdict(state), "work": state.work, "unfinished": restarted_problems(known, rows)}))
 
 

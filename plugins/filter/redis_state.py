@@ -30,7 +30,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(start), whether the server must be started at once, C(step) for the plan, and C(unfinished), the problems of a
+    - C(start), whether the server must be started at once, C(unread), whether systemd has to read its unit
+      again, C(step) for the plan, and C(unfinished), the problems of a
       server that has restarted.
   type: dict
 """

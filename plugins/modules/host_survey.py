@@ -10,8 +10,8 @@ module: host_survey
 short_description: Return the facts of a host that the roles need
 version_added: 0.1.0
 description:
-  - Looks at the operating system, the machine, the packages, the account of Synapse and the clusters of PostgreSQL, and
-    changes nothing.
+  - Looks at the operating system, the machine, the packages, the account of Synapse, the clusters of PostgreSQL, the
+    servers for Redis and the TCP ports in use, and changes nothing.
   - One call instead of one for each question, because a call costs a run on a host that needs nothing more time than
     most answers do.
 options:
@@ -93,7 +93,7 @@ paths:
   returned: success
   type: dict
 postgres_clusters:
-  description: The clusters of PostgreSQL.
+  description: The clusters of PostgreSQL, without those whose creation was cut off.
   returned: success
   type: list
   elements: dict
@@ -112,6 +112,57 @@ postgres_clusters:
     running:
       description: Whether it runs.
       type: bool
+    ours:
+      description: Whether it has the settings of this collection.
+      type: bool
+    content:
+      description:
+        - What it says of itself - C(databases), C(roles), C(listen_addresses), C(max_connections), C(pending) (settings
+          that wait for a restart), C(files) (settings of its files, and errors in them) and C(hba_errors).
+        - Null if it does not run, or does not answer.
+      type: dict
+redis_instances:
+  description: The servers that Debian's packages for Redis run, or would.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    package:
+      description: The package.
+      type: str
+      sample: redis-server
+    name:
+      description: V(default) for the server that the package itself starts, else the name after the C(@) of its unit.
+      type: str
+    ours:
+      description: Whether it has the settings of this collection.
+      type: bool
+    running:
+      description: Whether it runs; null if it was not asked.
+      type: bool
+    content:
+      description: C(keys), their number, C(appendonly) and C(port). Null if it was not asked, or does not answer.
+      type: dict
+ports:
+  description: The TCP ports on which somebody listens.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address.
+      type: str
+    port:
+      description: The port.
+      type: int
+    program:
+      description: The name of the program; empty if it runs in a container.
+      type: str
+      sample: caddy
+    unit:
+      description: Its unit.
+      type: str
+      sample: caddy.service
 """
 
 import grp
@@ -119,16 +170,16 @@ import os
 import platform
 import pwd
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
+from ansible_collections.baremetal.synapse.plugins.module_utils._ports_in_use import ports_in_use
+from ansible_collections.baremetal.synapse.plugins.module_utils._postgres_clusters import clusters
+from ansible_collections.baremetal.synapse.plugins.module_utils._redis_instances import instances
 
 _MEMORY = Path("/proc/meminfo")
 _STATES = Path("/var/lib/apt/extended_states")
 _FORMAT = "${Package} ${db:Status-Status}\n"
-_PID_FILE_PORT = 3
-"""The line of postmaster.pid, counted from 0, that has the port (PostgreSQL, src/include/utils/pidfile.h)."""
 
 
 def memory_mib(text: str) -> int:
@@ -163,24 +214,6 @@ def installed(answer: str, states: str) -> list[str]:
     return sorted({name for name, status in pairs if status == "installed"} - automatic)
 
 
-def clusters(answer: str) -> list[dict[str, Any]]:
-    """Returns the clusters of PostgreSQL, from the lines of pg_lsclusters."""
-    found = []
-    for line in answer.splitlines():
-        version, name, port, status, _, data = line.split()[:6]
-        running = status.split(",")[0] == "online"
-        found.append({"version": version, "name": name, "port": _port_now(data, int(port)), "running": running})
-    return found
-
-
-def _port_now(data: str, configured: int) -> int:
-    # A changed port is in force only after the restart.
-    try:
-        return int(Path(data, "postmaster.pid").read_text(encoding="utf-8").splitlines()[_PID_FILE_PORT])
-    except (OSError, IndexError, ValueError):
-        return configured
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -209,7 +242,9 @@ def main() -> None:
         packages=installed(output_of("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
         account=account(module.params["user"]),
         paths={path: os.path.exists(path) for path in module.params["paths"]},
-        postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header")),
+        postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header"), module.run_command),
+        redis_instances=instances(module.run_command),
+        ports=ports_in_use(),
     )
 
 

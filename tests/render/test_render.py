@@ -142,8 +142,8 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
         for path in (layout.SHARED_CONFIG, layout.LOG_CONFIG, own, f"/etc/systemd/system/{unit}.d/pool.conf"):
             assert f"{process.host}{path}" in tree.files
     assert [name for name in tree.files if name.endswith("/etc/nginx/sites-enabled/matrix-synapse")]
-    assert [name for name in tree.files if re.search(r"/etc/postgresql/\d+/main/conf.d/matrix-synapse.conf$", name)]
-    redis = [name for name in tree.files if name.endswith("/etc/redis/matrix-synapse.conf")]
+    assert [name for name in tree.files if re.search(r"/etc/postgresql/\d+/synapse/conf.d/matrix-synapse.conf$", name)]
+    redis = [name for name in tree.files if re.search(r"/etc/(redis|valkey)/\w+-synapse.conf$", name)]
     assert len(redis) == (topology.host_of("redis") is not None)
     workers = [name for name in tree.files if f"{layout.WORKERS_DIR}/" in name]
     assert len(workers) == len(topology.workers)
@@ -174,7 +174,7 @@ def test_secrets_are_placeholders_and_for_their_owner_alone(tree: Tree) -> None:
             assert "PLACEHOLDER" in file.read_text()
             assert file.stat().st_mode & 0o777 == 0o600
         assert (tree.root / host).stat().st_mode & 0o777 == 0o700
-    for redis in tree.root.glob("*/etc/redis/matrix-synapse.conf"):
+    for redis in tree.root.glob("*/etc/redis/redis-synapse.conf"):
         password = re.search(r'^requirepass "(.*)"$', redis.read_text(), re.MULTILINE)
         assert password and ("PLACEHOLDER" in password[1] or (tree.topology.unix and not password[1]))
     assert "placeholders" in (tree.root / "README").read_text()

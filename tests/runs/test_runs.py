@@ -34,7 +34,9 @@ def worker_pids(fleet: Fleet) -> dict[str, int]:
 
 def other_pids(fleet: Fleet) -> str:
     """Returns the processes of PostgreSQL, Redis and nginx."""
-    return fleet.shell("systemctl show --property=Id,MainPID 'postgresql@*.service' redis-server.service nginx.service")
+    return fleet.shell(
+        "systemctl show --property=Id,MainPID 'postgresql@*.service' 'redis-server@*.service' nginx.service"
+    )
 
 
 def with_sync_workers(count: int) -> str:
@@ -90,7 +92,7 @@ def test_a_second_run_changes_nothing(fleet: Fleet, outputs: list[str]) -> None:
 
 def test_a_cluster_too_old_for_the_release_is_refused(fleet: Fleet) -> None:
     """The host has an older cluster too, as after an upgrade of Debian."""
-    config, data = "/etc/postgresql/13/main", "/var/lib/postgresql/13/main"
+    config, data = "/etc/postgresql/13/synapse", "/var/lib/postgresql/13/synapse"
     fleet.shell(
         f"install -d -o postgres {config} {data} && echo \"data_directory = '{data}'\" > {config}/postgresql.conf"
     )

@@ -56,7 +56,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _complaints(deployment: Deployment) -> str:
-    units = [LAYOUT["main_unit"], LAYOUT["worker_unit"].replace("@", "@*"), "nginx", "postgresql@*", "redis-server"]
+    units = [LAYOUT["main_unit"], LAYOUT["worker_unit"].replace("@", "@*"), "nginx", "postgresql@*", "redis-server*"]
     words = [
         "journalctl",
         "--no-pager",

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..model.errors import TopologyError
 from ..model.platform import platform_of
+from ..model.ports_in_use import check_ports_in_use
 from ..model.topology import Topology
 from ..views.memory import check_memory, host_memory
 
@@ -54,6 +55,7 @@ def _problems(
     for service in topology.services_of(host):
         for check in service.checks:
             yield from check(topology, host, found, own)
+    yield from check_ports_in_use(topology, host, found)
 
 
 __all__ = ("host_paths", "host_problems")

@@ -58,6 +58,7 @@ class Input:
 
 
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_INSTANCE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 _networks_of_nginx = networks("nginx")
@@ -209,6 +210,17 @@ _ALL = (
         about="Debian's package that serves Redis: redis-server, or valkey-server from Debian 13 on.",
         default="redis-server",
         check=one_of(REDIS_PACKAGES),
+    ),
+    Input(
+        name="redis_instance",
+        about="Redis' instance: a name for one of Synapse's own, or default for the one that the package starts.",
+        check=optional(
+            matches(
+                _INSTANCE,
+                "it becomes part of the names of files and of a unit",
+                "Use lower-case letters, digits and underscores only, or leave it out.",
+            )
+        ),
     ),
     # These two are defaults of the role nginx as well, whose templates print them.
     Input(

@@ -12,6 +12,8 @@ USER = "matrix-synapse"
 GROUP = "matrix-synapse"
 PROXY_GROUP = "www-data"
 DATABASE = "synapse"
+INSTANCE = "synapse"
+"""The name of the cluster of PostgreSQL and of the instance of Redis that serve Synapse alone."""
 
 CONFIG_DIR = "/etc/matrix-synapse"
 SHARED_CONFIG = f"{CONFIG_DIR}/homeserver.yaml"
@@ -50,6 +52,7 @@ FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
 REPLICATION_SOCKET_DIR = f"{RUN_DIR}/replication"
 POSTGRES_SOCKET_DIR = "/run/postgresql"
+POSTGRES_DATA_DIR = "/var/lib/postgresql"
 
 # The ports of services whose own configuration does not come from here, and the defaults of those that have a variable.
 SSH_PORT = 22

@@ -14,40 +14,59 @@ from .errors import TopologyError
 
 
 @dataclass(frozen=True, kw_only=True)
-class RedisPackage:
-    """A package that serves Redis: Debian names everything of it alike.
+class RedisInstance:
+    """One server that a package for Redis runs: Debian names everything of it alike.
 
     Attributes:
+        name: ``default`` for the server that the package itself starts, else the name after the @ of its unit.
         unit: its systemd unit.
         path: its socket, which is below RuntimeDirectory= of the unit.
         group: its user and its group, from User= of the unit.
-        config_dir: where its configuration is.
+        config_file: the file that it starts with.
+        data_dir: its data directory; None for the default instance, whose file is Debian's.
+        include: Debian's file, which the file includes; None for an instance of its own.
         program: the server.
         client: the program that sends it commands.
     """
 
+    name: str
     unit: str
     path: str
     group: str
-    config_dir: str
+    config_file: str
+    data_dir: str | None
+    include: str | None
     program: str
     client: str
 
 
-def _redis_package(name: str) -> RedisPackage:
-    word = name.removesuffix("-server")
-    return RedisPackage(
-        unit=f"{name}.service",
-        path=f"/run/{word}/{name}.sock",
+REDIS_PACKAGES = ("redis-server", "valkey-server")
+"""The values of ``redis_package``; a platform need not have all of them."""
+
+DEFAULT_INSTANCE = "default"
+"""The value of ``redis_instance`` for the server that the package itself starts."""
+
+
+def redis_instance(package: str, name: str) -> RedisInstance:
+    """Returns an instance of a package for Redis.
+
+    Args:
+        package: one of ``REDIS_PACKAGES``.
+        name: ``default``, or a name for an instance beside it: the package has a template unit.
+    """
+    word = package.removesuffix("-server")
+    default = name == DEFAULT_INSTANCE
+    return RedisInstance(
+        name=name,
+        unit=f"{package}.service" if default else f"{package}@{name}.service",
+        path=f"/run/{word if default else f'{word}-{name}'}/{package}.sock",
         group=word,
-        config_dir=f"/etc/{word}",
-        program=f"/usr/bin/{name}",
+        config_file=f"/etc/{word}/{'matrix-synapse' if default else f'{word}-{name}'}.conf",
+        data_dir=None if default else f"/var/lib/{word}-{name}",
+        include=f"/etc/{word}/{word}.conf" if default else None,
+        program=f"/usr/bin/{package}",
         client=f"{word}-cli",
     )
-
-
-REDIS_PACKAGES: dict[str, RedisPackage] = {name: _redis_package(name) for name in ("redis-server", "valkey-server")}
-"""The values of ``redis_package``; a platform need not have all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +87,10 @@ class Platform:
         jemalloc: the package of jemalloc.
         jemalloc_library: its library. ``{architecture}`` stands for the machine's.
         self_signed_packages: what makes a self-signed certificate.
-        postgres_config_dir: where a cluster is configured. ``{postgres}`` stands for its major version, as below.
-        postgres_program: the server.
+        postgres_config_dir: where a cluster is configured. ``{postgres}`` stands for its major version, ``{cluster}``
+            for its name, as below.
+        postgres_data_dir: where its data are.
+        postgres_programs: the directory of the server and of psql.
         postgres_unit: its systemd unit.
         certificate: the certificate that each host has, and its key.
     """
@@ -86,7 +107,8 @@ class Platform:
     jemalloc_library: str
     self_signed_packages: tuple[str, ...]
     postgres_config_dir: str
-    postgres_program: str
+    postgres_data_dir: str
+    postgres_programs: str
     postgres_unit: str
     certificate: tuple[str, str]
 
@@ -105,18 +127,18 @@ _DEBIAN: dict[str, Any] = {
     "distribution": "Debian",
     "packages": {
         "firewall": ("nftables",),
-        # python3-psycopg2 is for Ansible's modules. PostgreSQL's log files have to be rotated. acl and sudo are for
-        # becoming the user postgres from another user than root. ssl-cert has the certificate of a server without one.
-        "postgres": ("postgresql-{postgres}", "python3-psycopg2", "logrotate", "acl", "sudo", "ssl-cert"),
+        # PostgreSQL's log files have to be rotated. ssl-cert has the certificate of a server without one.
+        "postgres": ("postgresql-{postgres}", "logrotate", "ssl-cert"),
         "synapse": ("python3-venv", "python3-psycopg2"),
         "nginx": ("nginx", "logrotate"),
     },
     "jemalloc": "libjemalloc2",
     "jemalloc_library": "/usr/lib/{architecture}-linux-gnu/libjemalloc.so.2",
     "self_signed_packages": ("openssl", "python3-cryptography"),
-    "postgres_config_dir": "/etc/postgresql/{postgres}/main",
-    "postgres_program": "/usr/lib/postgresql/{postgres}/bin/postgres",
-    "postgres_unit": "postgresql@{postgres}-main.service",
+    "postgres_config_dir": "/etc/postgresql/{postgres}/{cluster}",
+    "postgres_data_dir": "/var/lib/postgresql/{postgres}/{cluster}",
+    "postgres_programs": "/usr/lib/postgresql/{postgres}/bin",
+    "postgres_unit": "postgresql@{postgres}-{cluster}.service",
     "certificate": ("/etc/ssl/certs/ssl-cert-snakeoil.pem", "/etc/ssl/private/ssl-cert-snakeoil.key"),
 }
 

@@ -95,6 +95,8 @@ class Service:
         tags: the tags of ``site.yml`` that select it.
         secrets_for: further tags that select its verb ``secrets``: of services that use what it makes.
         listeners: where it listens on TCP.
+        units: patterns of the units that may hold the ports of its listeners: those that run it. Empty if its own
+            checks look for other programs on its ports.
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
         variables: variables of its hosts that its memory and its checks read, where they are set.
@@ -118,6 +120,7 @@ class Service:
     tags: tuple[str, ...]
     secrets_for: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    units: tuple[str, ...] = ()
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0
     variables: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ..servers import postgres_inputs, redis
+from ..servers import postgres_inputs, postgres_tenants, redis
 from . import layout, role_values
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
@@ -54,7 +54,12 @@ SERVICES: tuple[Service, ...] = (
         memory=memory_of_postgres,
         variables=postgres_inputs.VARIABLES,
         paths=postgres_inputs.paths,
-        checks=(check_values(role_values.POSTGRES), postgres_inputs.check),
+        checks=(
+            check_values(role_values.POSTGRES),
+            postgres_inputs.check,
+            postgres_tenants.check_tenants,
+            postgres_tenants.check_running,
+        ),
         restart_effect="While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         column="services",
         serves="SQL",
@@ -109,6 +114,7 @@ SERVICES: tuple[Service, ...] = (
                 metrics="synapse",
             ),
         ),
+        units=("matrix-synapse.service", "matrix-synapse-worker@*.service"),
         memory=memory_of_processes,
         connections=connections_of_processes,
         paths=synapse_paths,
@@ -162,6 +168,7 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
+        units=("nginx.service",),
         variables=(*NGINX_TLS, "nginx_tls_self_signed", *role_values.NGINX),
         paths=nginx_paths,
         checks=(check_values(role_values.NGINX), check_nginx_tls),

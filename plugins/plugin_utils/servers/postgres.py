@@ -9,15 +9,39 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from ..model import layout
-from ..model.platform import platform_of
+from ..model.platform import Platform, platform_of
 from ..model.service import POSTGRES
 from ..rendering.context import Mode
 from ..views.connections import connection_budget
-from .postgres_inputs import Clusters, read_clusters, wanted_settings
-from .postgres_queries import forecast_query, state_queries
+from .postgres_inputs import Clusters, read_clusters, shared_with, wanted_settings
+from .postgres_queries import forecast_query, script, state_queries
 
-_DROP_IN_DIR = f"{layout.UNIT_DIR}/postgresql@.service.d"
 _DROP_IN = "matrix-synapse.conf"
+_NO_MAIN_CLUSTER = "/etc/postgresql-common/createcluster.d"
+"""Where Debian's packages read that they are to create no cluster."""
+
+_LOCALE = "C.UTF-8"
+
+# A cluster that serves Synapse has our file from the first moment on, so that the next run recognises it. Data that
+# were there before belong to somebody: pg_createcluster makes a cluster of them, and they are never removed.
+_CREATE = """\
+set -eu
+unfinished=$1 config=$2 data=$3
+[ ! -e "$unfinished" ] || rm -rf -- "$config" "$data"
+[ -e "$data" ] || : >"$unfinished"
+pg_createcluster --user postgres --no-status --port "$4" --locale "$5" --encoding UTF8 "$6" "$7"
+install -d -o postgres -g postgres "$config/conf.d"
+install -o postgres -g postgres -m 0640 /dev/null "$config/conf.d/matrix-synapse.conf"
+sync
+rm -f "$unfinished"
+"""
+
+# Whether systemd has read the newest drop-in, then a line of JSON for each query.
+_ASK = """\
+systemctl show --property=NeedDaemonReload --value "$1"
+shift
+exec "$@"
+"""
 
 if TYPE_CHECKING:
     from ..model.topology import Topology
@@ -34,7 +58,12 @@ class PostgresServer:
         host: the inventory name of its host.
         version: the major version.
         packages: the packages to install; empty if all of them are there.
+        no_main_cluster: the directory and the path of the file that keeps the packages from creating a cluster.
+        cluster: the name of the cluster.
+        shared_with: the databases of others in the cluster.
+        create: the command that creates the cluster; empty if it exists.
         unit: the unit of systemd.
+        drop_in_dir: the directory of the unit's drop-in.
         config_dir: the directory of the configuration.
         config_file: the file with the settings.
         hba_file: the file that says which clients are admitted.
@@ -51,7 +80,11 @@ class PostgresServer:
         reachable: whether the server can be asked.
         port: the port on which the server listens now.
         port_wanted: the port on which it listens after a restart.
-        queries: the queries that compare the server with its files.
+        ask: the command that compares the server with its files.
+        ask_restarted: the same after a restart, which may change the port.
+        queries: what they read on their standard input.
+        psql: the command that runs SQL as the server's administrator, on the port on which it listens now.
+        psql_restarted: the same after a restart.
         with_password: whether Synapse has a password; on one host the socket identifies the user.
         database: the name of the database.
         user: its owner.
@@ -62,7 +95,12 @@ class PostgresServer:
     host: str
     version: str
     packages: tuple[str, ...]
+    no_main_cluster: Mapping[str, str]
+    cluster: str
+    shared_with: tuple[str, ...]
+    create: tuple[str, ...]
     unit: str
+    drop_in_dir: str
     config_dir: str
     config_file: str
     hba_file: str
@@ -78,7 +116,11 @@ class PostgresServer:
     reachable: bool
     port: int
     port_wanted: int
-    queries: tuple[str, ...]
+    ask: tuple[str, ...]
+    ask_restarted: tuple[str, ...]
+    queries: str
+    psql: tuple[str, ...]
+    psql_restarted: tuple[str, ...]
     with_password: bool
     database: str
     user: str
@@ -104,9 +146,7 @@ def postgres_server(
     clusters = read_clusters(found, variables)
     version = clusters.wanted
     platform = platform_of(host, found)
-    config_dir = platform.postgres_config_dir.format(postgres=version)
-    config_file, hba_file = f"{config_dir}/conf.d/matrix-synapse.conf", f"{config_dir}/pg_hba.conf"
-    program = platform.postgres_program.format(postgres=version)
+    place = _Place.of(platform, clusters)
     settings = wanted_settings(topology, found, variables)
     hba_lines = _hba_lines(topology)
     packages = platform.packages_of(POSTGRES, version)
@@ -114,34 +154,92 @@ def postgres_server(
     # A run that only looks installs and starts nothing.
     current = mode != "render" and clusters.current is not None
     exists = mode == "deploy" or current
-    queries = state_queries(config_file=config_file, hba_file=hba_file, database=layout.DATABASE, user=layout.USER)
+    port = int(clusters.current["port"]) if clusters.current and _runs(clusters) else port_wanted
+    state = state_queries(
+        config_file=place.config_file, hba_file=place.hba_file, database=layout.DATABASE, user=layout.USER
+    )
+    ask = ("/bin/sh", "-c", _ASK, "ask", place.unit)
+    forecast = [forecast_query(settings, config_file=place.config_file)] if mode == "check" else []
     return PostgresServer(
         host=host,
         version=version,
         packages=packages if set(packages) - set(found.get("packages", ())) else (),
-        unit=platform.postgres_unit.format(postgres=version),
-        config_dir=config_dir,
-        config_file=config_file,
-        hba_file=hba_file,
+        no_main_cluster={"directory": _NO_MAIN_CLUSTER, "path": f"{_NO_MAIN_CLUSTER}/{_DROP_IN}"},
+        cluster=clusters.name,
+        shared_with=tuple(shared_with(variables)),
+        create=place.creation(port_wanted, clusters) if mode == "deploy" and not current else (),
+        unit=place.unit,
+        drop_in_dir=place.drop_in_dir,
+        config_dir=place.config_dir,
+        config_file=place.config_file,
+        hba_file=place.hba_file,
         hba_marker=HBA_MARKER,
         hba_lines=hba_lines,
         settings=settings,
-        file_set=_file_set(topology, config_file, hba_file, hba_lines, mode),
-        trial=_trial(program, config_dir, variables.get("postgres_settings") or {}) if current else (),
-        whole_trial=(program, "-D", config_dir, "-C", "data_directory"),
+        file_set=_file_set(place, hba_lines, mode),
+        trial=_trial(place, variables.get("postgres_settings") or {}) if current else (),
+        whole_trial=_as_postgres(place.program, "-D", place.config_dir, "-C", "data_directory"),
         existed=clusters.current is not None,
         start=_start(clusters, mode),
         edit_hba=exists,
         reachable=exists and (mode == "deploy" or _runs(clusters)),
-        port=int(clusters.current["port"]) if clusters.current and _runs(clusters) else port_wanted,
+        port=port,
         port_wanted=port_wanted,
-        queries=(*queries, *([forecast_query(settings, config_file=config_file)] if mode == "check" else [])),
+        ask=(*ask, *_psql(platform, version, port)),
+        ask_restarted=(*ask, *_psql(platform, version, port_wanted)),
+        queries=script([*state, *forecast]),
+        psql=_psql(platform, version, port),
+        psql_restarted=_psql(platform, version, port_wanted),
         with_password=not topology.unix,
         database=layout.DATABASE,
         user=layout.USER,
         max_connections=connection_budget(topology)["max_connections"],
         checking=mode == "check",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where the cluster of Synapse is on a host."""
+
+    program: str
+    unit: str
+    drop_in_dir: str
+    config_dir: str
+    data_dir: str
+    config_file: str
+    hba_file: str
+
+    @classmethod
+    def of(cls, platform: Platform, clusters: Clusters) -> _Place:
+        """Returns the place of the cluster that serves Synapse."""
+        names = {"postgres": clusters.wanted, "cluster": clusters.name}
+        config_dir, unit = platform.postgres_config_dir.format(**names), platform.postgres_unit.format(**names)
+        return cls(
+            program=f"{platform.postgres_programs.format(**names)}/postgres",
+            unit=unit,
+            drop_in_dir=f"{layout.UNIT_DIR}/{unit}.d",
+            config_dir=config_dir,
+            data_dir=platform.postgres_data_dir.format(**names),
+            config_file=f"{config_dir}/conf.d/matrix-synapse.conf",
+            hba_file=f"{config_dir}/pg_hba.conf",
+        )
+
+    def creation(self, port: int, clusters: Clusters) -> tuple[str, ...]:
+        """Returns the command that creates the cluster; it first removes what a run that was cut off has left."""
+        unfinished = f"{layout.POSTGRES_DATA_DIR}/{clusters.wanted}-{clusters.name}.unfinished"
+        directories = (unfinished, self.config_dir, self.data_dir)
+        return ("/bin/sh", "-c", _CREATE, "create", *directories, str(port), _LOCALE, clusters.wanted, clusters.name)
+
+
+def _as_postgres(*words: str) -> tuple[str, ...]:
+    # Not sudo, which a host need not have.
+    return ("runuser", "-u", "postgres", "--", *words)
+
+
+def _psql(platform: Platform, version: str, port: int) -> tuple[str, ...]:
+    program = f"{platform.postgres_programs.format(postgres=version)}/psql"
+    return _as_postgres(program, "-XqAt", "-v", "ON_ERROR_STOP=1", "-p", str(port), "-d", "postgres")
 
 
 def _runs(clusters: Clusters) -> bool:
@@ -153,36 +251,39 @@ def _start(clusters: Clusters, mode: Mode) -> str:
         return ""
     if clusters.current is not None:
         return "started"
-    # The package has started it with Debian's settings, and nothing uses it yet.
-    return "restarted" if mode == "deploy" else ""
+    return "started" if mode == "deploy" else ""
 
 
-def _file_set(
-    topology: Topology, config_file: str, hba_file: str, hba_lines: tuple[str, ...], mode: Mode
-) -> dict[str, Any]:
+def _file_set(place: _Place, hba_lines: tuple[str, ...], mode: Mode) -> dict[str, Any]:
     """Returns the files. On a host, the block of pg_hba.conf is part of a file that is not ours."""
     settings = {
-        "path": config_file,
+        "path": place.config_file,
         "template": "matrix-synapse.conf.j2",
         "owner": "postgres",
         "group": "postgres",
         "mode": "0640",
     }
-    drop_in = {"path": f"{_DROP_IN_DIR}/{_DROP_IN}", "template": "network-online.conf.j2"}
+    drop_in = {"path": f"{place.drop_in_dir}/{_DROP_IN}", "template": "drop-in.conf.j2"}
     marks = [HBA_MARKER.replace("{mark}", mark) for mark in ("BEGIN", "END")]
     block = "".join(f"{line}\n" for line in (marks[0], *hba_lines, marks[1]))
-    rendered = {"path": f"{hba_file}.block", "content": block, "mode": "0640"}
+    rendered = {"path": f"{place.hba_file}.block", "content": block, "mode": "0640"}
     return {
-        "directories": [] if topology.unix else [{"path": _DROP_IN_DIR}],
-        "files": [settings, *([] if topology.unix else [drop_in]), *([rendered] if mode == "render" else [])],
-        "purge": [{"directory": _DROP_IN_DIR, "pattern": _DROP_IN}],
+        "directories": [{"path": place.drop_in_dir}],
+        "files": [settings, drop_in, *([rendered] if mode == "render" else [])],
+        "purge": [
+            # Earlier releases of this collection had one drop-in for all clusters of the host.
+            {"directory": f"{layout.UNIT_DIR}/postgresql@.service.d", "pattern": _DROP_IN},
+            # A run that was cut off may have left it.
+            {"directory": _NO_MAIN_CLUSTER, "pattern": _DROP_IN},
+        ],
     }
 
 
-def _trial(program: str, config_dir: str, own: Mapping[str, Any]) -> tuple[str, ...]:
+def _trial(place: _Place, own: Mapping[str, Any]) -> tuple[str, ...]:
     if not own:
         return ()
-    return (program, "-D", config_dir, "-C", "data_directory", *(f"--{name}={value}" for name, value in own.items()))
+    options = (f"--{name}={value}" for name, value in own.items())
+    return _as_postgres(place.program, "-D", place.config_dir, "-C", "data_directory", *options)
 
 
 def _hba_lines(topology: Topology) -> tuple[str, ...]:

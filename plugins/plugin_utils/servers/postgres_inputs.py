@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..model import layout
 from ..model.errors import TopologyError
 from ..model.platform import PLATFORMS, find_platform
 from ..model.releases import postgres_problem
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..model.topology import Topology
 
 VARIABLES = (
+    "postgres_cluster",
+    "postgres_shared_with",
     "postgres_version",
     "postgres_memory_mib",
     "postgres_server_certificate",
@@ -30,13 +33,17 @@ VARIABLES = (
 )
 """The variables of a host that the functions of this module read."""
 
-CLUSTER = "main"
-"""The name of the cluster, which is that of Debian's packages."""
+DEBIANS_CLUSTER = "main"
+"""The cluster that Debian's packages create, and that fleets of earlier releases of this collection have."""
 
 _CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
 
 # All of the fleet knows where PostgreSQL is reached, so it cannot be set only for the server.
 _FIXED = ("port", "listen_addresses", "unix_socket_directories")
+_DEFAULT_CONNECTIONS = 100
+"""PostgreSQL's own ``max_connections``."""
+
+_CLUSTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 
 
@@ -45,24 +52,34 @@ class Clusters:
     """The clusters of PostgreSQL on a host, and which of them serves Synapse.
 
     Attributes:
-        found: the clusters named ``main``, as the module host_survey returns them; None if the host was not asked.
+        found: all clusters, as the module host_survey returns them; None if the host was not asked.
+        name: the name of the cluster that serves Synapse.
         distribution: the major version of the distribution; None if the distribution is not supported.
         wanted: the major version of the cluster that serves Synapse.
     """
 
     found: tuple[Mapping[str, Any], ...] | None
+    name: str
     distribution: str | None
     wanted: str
 
     @property
     def versions(self) -> list[str]:
-        """The major versions of the clusters that were found."""
-        return [str(cluster["version"]) for cluster in self.found or ()]
+        """The major versions of the clusters of that name."""
+        return [str(cluster["version"]) for cluster in self.found or () if cluster["name"] == self.name]
 
     @property
     def current(self) -> Mapping[str, Any] | None:
         """The cluster that serves Synapse; None if it does not exist yet."""
-        return next((cluster for cluster in self.found or () if str(cluster["version"]) == self.wanted), None)
+        return next((cluster for cluster in self.found or () if self._serves(cluster)), None)
+
+    @property
+    def others(self) -> list[Mapping[str, Any]]:
+        """The other clusters."""
+        return [cluster for cluster in self.found or () if not self._serves(cluster)]
+
+    def _serves(self, cluster: Mapping[str, Any]) -> bool:
+        return cluster["name"] == self.name and str(cluster["version"]) == self.wanted
 
 
 def read_clusters(found: Mapping[str, Any], variables: Mapping[str, Any]) -> Clusters:
@@ -70,18 +87,33 @@ def read_clusters(found: Mapping[str, Any], variables: Mapping[str, Any]) -> Clu
 
     Args:
         found: what the module host_survey returned for the host.
-        variables: the variables of the host; ``postgres_version`` counts.
+        variables: the variables of the host; ``postgres_cluster`` and ``postgres_version`` count.
     """
     listed = found.get("postgres_clusters")
-    clusters = None if listed is None else tuple(entry for entry in listed if entry["name"] == CLUSTER)
+    clusters = None if listed is None else tuple(listed)
     platform = find_platform(str(found["distribution"]), str(found["distribution_major_version"]))
     distribution = None if platform is None else str(platform.postgres)
-    first = next((str(entry["version"]) for entry in clusters or ()), distribution or "")
-    return Clusters(found=clusters, distribution=distribution, wanted=str(variables.get("postgres_version") or first))
+    name = str(variables.get("postgres_cluster") or _recognised(clusters or ()))
+    first = next((str(entry["version"]) for entry in clusters or () if entry["name"] == name), distribution or "")
+    wanted = str(variables.get("postgres_version") or first)
+    return Clusters(found=clusters, name=name, distribution=distribution, wanted=wanted)
+
+
+def _recognised(clusters: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the name of the cluster of a fleet that exists, else that of Synapse's own."""
+    ours = {entry["name"] for entry in clusters if entry["ours"]}
+    return DEBIANS_CLUSTER if DEBIANS_CLUSTER in ours and layout.INSTANCE not in ours else layout.INSTANCE
+
+
+def shared_with(variables: Mapping[str, Any]) -> list[str]:
+    """Returns the databases of others in Synapse's cluster, as the operator has confirmed them."""
+    return [str(name) for name in variables.get("postgres_shared_with") or ()]
 
 
 def wanted_settings(topology: Topology, found: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, int | str]:
     """Returns the settings of PostgreSQL: those that are computed, and the operator's, which win.
+
+    In a cluster that others share, only what Synapse cannot do without is set.
 
     Args:
         topology: the fleet.
@@ -98,10 +130,36 @@ def wanted_settings(topology: Topology, found: Mapping[str, Any], variables: Map
         certificate=variables.get("postgres_server_certificate") or None,
         certificate_key=variables.get("postgres_server_certificate_key") or None,
     )
+    if shared_with(variables):
+        computed = _shared_settings(computed, read_clusters(found, variables).current, variables)
     own = variables.get("postgres_settings") or {}
     # PostgreSQL does not distinguish upper and lower case in the names of settings.
     replaced = {name.lower() for name in own}
     return {**{name: value for name, value in computed.items() if name not in replaced}, **own}
+
+
+def _shared_settings(
+    computed: Mapping[str, int | str], cluster: Mapping[str, Any] | None, variables: Mapping[str, Any]
+) -> dict[str, int | str]:
+    """Returns what Synapse needs of a cluster of others: connections beside theirs, and an address beside theirs."""
+    theirs = {str(row["name"]).lower(): row["setting"] for row in foreign_settings(cluster)}
+    connections = counting_number(theirs.get("max_connections")) or _DEFAULT_CONNECTIONS
+    settings: dict[str, int | str] = {"max_connections": int(computed["max_connections"]) + connections}
+    addresses = str(theirs.get("listen_addresses", "localhost"))
+    if computed["listen_addresses"] and "*" not in addresses:
+        settings["listen_addresses"] = ",".join(filter(None, [addresses, str(computed["listen_addresses"])]))
+    encryption = ("ssl", "ssl_cert_file", "ssl_key_file") if variables.get("postgres_server_certificate") else ()
+    return {**settings, **{name: computed[name] for name in encryption if name in computed}}
+
+
+def foreign_settings(cluster: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Returns the settings of a cluster's files, without ours and without errors, the one that counts last."""
+    content = (cluster or {}).get("content") or {"files": ()}
+    return [
+        row
+        for row in content["files"]
+        if row["error"] is None and not str(row["sourcefile"]).endswith("/conf.d/matrix-synapse.conf")
+    ]
 
 
 def computed_settings(
@@ -167,6 +225,7 @@ def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Ma
             lambda: _check_certificate(host, variables),
             lambda: _check_memory(host, variables),
             lambda: _check_settings(host, variables),
+            lambda: _check_name(host, variables),
             lambda: _check_connections(topology, host, variables),
         ),
     ]
@@ -192,7 +251,7 @@ def _check_version(host: str, found: Mapping[str, Any], variables: Mapping[str, 
         "postgres_version",
         said,
         f"Debian {found['distribution_major_version']} has PostgreSQL {clusters.distribution}, and the clusters named"
-        f" {CLUSTER} on the host are of version {' and '.join(clusters.versions) or '(none)'}",
+        f" {clusters.name} on the host are of version {' and '.join(clusters.versions) or '(none)'}",
         "Set it to the one that serves Synapse."
         if len(clusters.versions) > 1
         else "Leave it out, or set it to one of these versions.",
@@ -207,6 +266,18 @@ def _check_release(topology: Topology, host: str, clusters: Clusters) -> None:
         problem = postgres_problem(topology.release, host, clusters.wanted)
         if problem is not None:
             raise problem
+
+
+def _check_name(host: str, variables: Mapping[str, Any]) -> None:
+    said = variables.get("postgres_cluster") or None
+    if said is not None and not _CLUSTER_NAME.fullmatch(str(said)):
+        raise TopologyError(
+            "postgres_cluster",
+            said,
+            "it becomes part of the names of files and of a unit",
+            "Use lower-case letters, digits and underscores only, or leave it out.",
+            host,
+        )
 
 
 def _check_certificate(host: str, variables: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ restart.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import Template
 
 from ..rendering.quoting import sql
@@ -26,14 +26,14 @@ ORDER BY seqno
 
 _STATE = Template("""\
 WITH files AS MATERIALIZED (
-  SELECT max((pg_stat_file(name)).modification) AS changed
+  SELECT max((pg_stat_file(name, true)).modification) AS changed
   FROM (VALUES ($config_file), ($hba_file)) AS files(name)
 ), settled AS MATERIALIZED (
   -- Times of files are whole seconds: wait until the files are older than that, then the comparison is exact.
   SELECT changed, pg_sleep(greatest(0, 1.1 - extract(epoch FROM clock_timestamp() - changed))::float8) FROM files
 )
 SELECT
-  date_trunc('second', pg_conf_load_time()) <= changed AS reload,
+  coalesce(date_trunc('second', pg_conf_load_time()) <= changed, false) AS reload,
   (SELECT coalesce(json_agg(name), '[]') FROM pg_settings WHERE pending_restart) AS pending,
   (SELECT coalesce(json_agg(error), '[]') FROM pg_hba_file_rules WHERE error IS NOT NULL) AS hba_errors,
   current_setting('max_connections')::int AS max_connections,
@@ -65,6 +65,12 @@ END
 """)
 
 
+_AS_JSON = Template("""\
+SELECT coalesce(jsonb_agg(rows), '[]') FROM (
+$query) AS rows;
+""")
+
+
 def state_queries(*, config_file: str, hba_file: str, database: str, user: str) -> list[str]:
     """Returns the queries that compare the server with its files."""
     return [
@@ -76,3 +82,8 @@ def state_queries(*, config_file: str, hba_file: str, database: str, user: str) 
 def forecast_query(settings: Mapping[str, int | str], *, config_file: str) -> str:
     """Returns the query for the settings that need a restart, where the files are not written yet."""
     return _FORECAST.substitute(settings=sql(json.dumps(settings)), config_file=sql(config_file))
+
+
+def script(queries: Iterable[str]) -> str:
+    """Returns the queries for psql, so that each prints its rows as one line of JSON."""
+    return "".join(_AS_JSON.substitute(query=query) for query in queries)

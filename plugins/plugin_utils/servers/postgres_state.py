@@ -6,11 +6,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.errors import TopologyError
+from ..rendering.quoting import sql
 from .postgres import PostgresServer
 from .postgres_queries import NAMES_TO_COMPARE
 
@@ -19,6 +22,11 @@ _WHERE = ("listen_addresses", "port")
 
 _DEMANDED = {"encoding": "UTF8", "collate": "C", "ctype": "C"}
 """What Synapse demands of its database."""
+
+_FORM = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+_ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_ITERATIONS = 4096
+"""Of the password's hash, PostgreSQL's own default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,26 +38,39 @@ class PostgresState:
         step: the step for the plan: ``unit``, ``action``, ``reason``, and ``moves`` if clients will reach the server
             elsewhere; empty if nothing needs a restart.
         reload: whether the server must read its files again.
-        create_owner: whether the owner of the database must be created or changed.
-        create_database: whether the database must be created or given to its owner.
-        password: the password of the owner; empty where it needs none.
+        unread: whether systemd has not read the newest drop-in of the unit yet, or would not have.
+        statements: the SQL that creates the database and its owner, or changes them, as one script. It has no password,
+            only what PostgreSQL keeps of it.
     """
 
     problems: tuple[str, ...] = ()
     step: Mapping[str, str] = field(default_factory=dict)
     reload: bool = False
-    create_owner: bool = False
-    create_database: bool = False
-    password: str = ""
+    unread: bool = False
+    statements: str = ""
 
     @property
     def work(self) -> bool:
         """Whether anything is left to do or to refuse."""
-        return bool(self.problems or self.step or self.reload or self.create_owner or self.create_database)
+        return bool(self.problems or self.step or self.reload or self.unread or self.statements)
+
+
+Answers = Sequence[Sequence[Mapping[str, Any]]]
+"""The rows of each query of a server; none if it was not asked."""
+
+
+def read_answers(text: str) -> tuple[bool, list[list[dict[str, Any]]]]:
+    """Returns whether systemd has not read the newest drop-in, and the rows of each query.
+
+    Args:
+        text: what the command ``ask`` of a server has printed; empty if it was not asked.
+    """
+    first, *lines = text.splitlines() or [""]
+    return first == "yes", [json.loads(line) for line in lines]
 
 
 def postgres_state(
-    server: PostgresServer, answers: Sequence[Sequence[Mapping[str, Any]]], *, passfile: str, files_changed: bool
+    server: PostgresServer, answers: Answers, *, passfile: str, files_changed: bool, unread: bool = False
 ) -> PostgresState:
     """Returns what is left to do before the plan is carried out.
 
@@ -58,28 +79,46 @@ def postgres_state(
         answers: the rows of each of the server's queries; none if it was not asked.
         passfile: the passfile of Synapse; empty if there is none.
         files_changed: whether the run has written files of the server, or would.
+        unread: whether systemd has not read the newest drop-in of the unit yet.
     """
-    password = password_of(passfile) if server.with_password else ""
     if not answers:
-        return PostgresState(password=password)
+        return PostgresState()
     row = answers[1][0]
     pending = _pending(answers)
     restart = bool(pending) and server.existed
-    owner = row["owner"]
     return PostgresState(
-        problems=(*_refusals(server, answers), *([] if server.existed else _not_in_force(server, pending))),
+        problems=(*refused(server, answers), *([] if server.existed else _not_in_force(server, pending))),
         step=_step(server, pending) if restart else {},
         # A restart reads the files as well.
         reload=not restart and (row["reload"] or (server.checking and files_changed)),
-        # Until a restart moves the server to its socket, the processes that run need the password.
-        create_owner=(owner is None or not _is_as_wanted(owner, password, with_password=server.with_password))
-        and not (restart and owner is not None and owner["password"] and not server.with_password),
-        create_database=row["database"] is None or row["database"]["owner"] != server.user,
-        password=password,
+        unread=unread,
+        statements=_statements(server, row, passfile, restart=restart),
     )
 
 
-def restarted_problems(server: PostgresServer, answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
+def _statements(server: PostgresServer, row: Mapping[str, Any], passfile: str, *, restart: bool) -> str:
+    owner, database = row["owner"], row["database"]
+    password = password_of(passfile) if server.with_password else ""
+    # Until a restart moves the server to its socket, the processes that run need the password.
+    waits = restart and owner is not None and owner["password"] and not server.with_password
+    user, name = _identifier(server.user), _identifier(server.database)
+    found = []
+    if not waits and not _is_as_wanted(owner, password, with_password=server.with_password):
+        verb = "CREATE" if owner is None else "ALTER"
+        secret = sql(verifier(password, secrets.token_bytes(16))) if password else "NULL"
+        found.append(f"{verb} ROLE {user} WITH {_ATTRIBUTES} PASSWORD {secret};\n")
+    if database is None:
+        found.append(f"CREATE DATABASE {name} OWNER {user} TEMPLATE template0 {_FORM};\n")
+    elif database["owner"] != server.user:
+        found.append(f"ALTER DATABASE {name} OWNER TO {user};\n")
+    return "".join(found)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def restarted_problems(server: PostgresServer, answers: Answers) -> list[str]:
     """Returns why a server that has restarted is not as it was wanted, a sentence each.
 
     Args:
@@ -88,7 +127,7 @@ def restarted_problems(server: PostgresServer, answers: Sequence[Sequence[Mappin
     """
     if not answers:
         return []
-    return [*_refusals(server, answers), *_not_in_force(server, _pending(answers))]
+    return [*refused(server, answers), *_not_in_force(server, _pending(answers))]
 
 
 def password_of(passfile: str) -> str:
@@ -96,7 +135,7 @@ def password_of(passfile: str) -> str:
     return passfile.strip().rpartition(":")[2]
 
 
-def _pending(answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
+def _pending(answers: Answers) -> list[str]:
     """Returns the settings that a restart changes; in check mode the third answer has those of the new files."""
     forecast = answers[2][0]["pending"] if len(answers) > 2 else ()
     return sorted({*answers[1][0]["pending"], *forecast})
@@ -117,7 +156,8 @@ def _reason(pending: Sequence[str]) -> str:
     return f"{', '.join(pending)} {verb}, which PostgreSQL reads only at its start"
 
 
-def _refusals(server: PostgresServer, answers: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
+def refused(server: PostgresServer, answers: Answers) -> list[str]:
+    """Returns why a running server cannot serve Synapse, a sentence each."""
     files, row = answers[0], answers[1][0]
     return [
         *_wrong_database(server, row["database"]),
@@ -153,7 +193,7 @@ def _broken_files(server: PostgresServer, files: Sequence[Mapping[str, Any]], pe
 
 def _overridden(server: PostgresServer, files: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns a sentence for each setting that another file sets so that Synapse could not work."""
-    settings = {name.lower(): value for name, value in server.settings.items()}
+    needed = {"max_connections": server.max_connections, "port": server.port_wanted}
     found = []
     for name in NAMES_TO_COMPARE:
         row = next((row for row in reversed(files) if str(row["name"]).lower() == name), None)
@@ -170,7 +210,7 @@ def _overridden(server: PostgresServer, files: Sequence[Mapping[str, Any]]) -> l
                     name,
                     str(row["setting"]),
                     f"{row['sourcefile']} sets it, which wins over {server.config_file}, and the topology needs"
-                    f" {settings[name]}",
+                    f" {needed[name]}",
                     f"{fix}.",
                     server.host,
                 )
@@ -220,14 +260,14 @@ def _not_in_force(server: PostgresServer, pending: Sequence[str]) -> list[str]:
     ]
 
 
-def _is_as_wanted(owner: Mapping[str, Any], password: str, *, with_password: bool) -> bool:
-    if not owner["restricted"] or owner["password"] != with_password:
+def _is_as_wanted(owner: Mapping[str, Any] | None, password: str, *, with_password: bool) -> bool:
+    if owner is None or not owner["restricted"] or owner["password"] != with_password:
         return False
     return not with_password or _digest(owner["salted"], password) == owner["digest"]
 
 
 def _digest(salted: str, password: str) -> str | None:
-    """Returns the SHA-256 of the verifier that PostgreSQL keeps of a password (RFC 5803); None if it keeps no such one.
+    """Returns the SHA-256 of the verifier that PostgreSQL keeps of a password; None if it keeps no such one.
 
     Args:
         salted: the number of iterations and the salt, ``4096:AbCd==``.
@@ -236,8 +276,14 @@ def _digest(salted: str, password: str) -> str | None:
     iterations, _, salt = salted.partition(":")
     if not iterations.isdecimal() or not password.isascii():
         return None
-    key = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
+    kept = verifier(password, base64.b64decode(salt), int(iterations))
+    return hashlib.sha256(kept.encode()).hexdigest()
+
+
+def verifier(password: str, salt: bytes, iterations: int = _ITERATIONS) -> str:
+    """Returns what PostgreSQL keeps of a password (RFC 5803): it is no use for a login."""
+    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     stored = hashlib.sha256(hmac.digest(key, b"Client Key", "sha256")).digest()
     of_server = hmac.digest(key, b"Server Key", "sha256")
-    keys = ":".join(base64.b64encode(part).decode() for part in (stored, of_server))
-    return hashlib.sha256(f"SCRAM-SHA-256${salted}${keys}".encode()).hexdigest()
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored, of_server)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"

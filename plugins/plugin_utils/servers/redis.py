@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import layout
 from ..model.errors import TopologyError
-from ..model.platform import REDIS_PACKAGES, RedisPackage, platform_of
+from ..model.platform import DEFAULT_INSTANCE, RedisInstance, platform_of, redis_instance
+from ..model.ports_in_use import holders, named
 from ..model.service import REDIS
 from ..rendering.context import Mode
 from .problems import refusals
@@ -42,6 +43,7 @@ _COMMON: Mapping[str, str] = {
 # redis-cli reads the password from its environment. The file of the server has it, so Ansible need not send it.
 _QUESTION = """\
 systemctl is-active --quiet {unit} || exit {not_active}
+systemctl show --property=NeedDaemonReload --value {unit}
 REDISCLI_AUTH=$(sed -n 's/^requirepass "\\(..*\\)"$/\\1/p' {config_file})
 export REDISCLI_AUTH
 [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
@@ -55,27 +57,36 @@ class RedisServer:
 
     Attributes:
         host: the inventory name of its host.
-        name: the first part of all names of the package: ``redis`` or ``valkey``.
+        instance: the name of the instance: ``default`` for the one of the package itself.
+        group: the user and the group of the server.
         packages: the packages to install; empty if all of them are there.
+        idle_unit: the unit that the package starts although nothing uses it; empty if the package was there before, or
+            if Synapse uses it.
         unit: the unit of systemd.
         program: the path of the server.
         config_file: the file with the settings.
+        include: Debian's file, which that file includes; None for an instance of its own.
+        data_dir: its directory for data; None for the default instance.
         drop_in_dir: the directory of the unit's drop-in.
         with_password: whether clients need the password; on one host the socket is for a group only.
         settings: all settings, with the password.
         printed: the settings that the file has: an empty ``unixsocket`` is none.
         file_set: the files, as arguments of the module file_set.
         question: the command that asks the server for its settings.
-        existed: whether the package was there before this run.
+        existed: whether the server was there before this run.
         checking: whether the run only looks.
     """
 
     host: str
-    name: str
+    instance: str
+    group: str
     packages: tuple[str, ...]
+    idle_unit: str
     unit: str
     program: str
     config_file: str
+    include: str | None
+    data_dir: str | None
     drop_in_dir: str
     with_password: bool
     settings: Mapping[str, str]
@@ -92,10 +103,12 @@ class RedisState:
 
     Attributes:
         start: whether it must be started at once: nothing uses it yet, or it does not run.
+        unread: whether systemd has not read the newest drop-in of the unit yet.
         step: the step for the plan: ``unit``, ``action`` and ``reason``; empty if nothing needs a restart.
     """
 
     start: bool = False
+    unread: bool = False
     step: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -111,7 +124,80 @@ def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Ma
     return refusals(
         lambda: _check_package(topology, host, found),
         lambda: _check_memory(host, variables),
+        lambda: _check_tenants(topology, host, found),
+        lambda: _check_port(topology, host, found),
     )
+
+
+def instance_of(topology: Topology, found: Mapping[str, Any]) -> RedisInstance:
+    """Returns the instance that serves Synapse: what the inventory says, else that of an old fleet, else its own.
+
+    Args:
+        topology: the fleet.
+        found: what the module host_survey returned for the host.
+    """
+    package, said = topology.options["redis_package"], topology.options["redis_instance"]
+    return redis_instance(package, said or recognised(package, found) or layout.INSTANCE)
+
+
+def recognised(package: str, found: Mapping[str, Any]) -> str | None:
+    """Returns the default instance if a fleet of an earlier release of this collection uses it; None if none does."""
+    ours = {
+        entry["name"] for entry in found.get("redis_instances", ()) if entry["ours"] and entry["package"] == package
+    }
+    return DEFAULT_INSTANCE if DEFAULT_INSTANCE in ours and layout.INSTANCE not in ours else None
+
+
+def _found_instance(instance: RedisInstance, package: str, found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next(
+        (
+            entry
+            for entry in found.get("redis_instances", ())
+            if (entry["package"], entry["name"]) == (package, instance.name)
+        ),
+        None,
+    )
+
+
+def _check_tenants(topology: Topology, host: str, found: Mapping[str, Any]) -> None:
+    """Refuses an instance that others use: our settings would close it, evict its keys and keep nothing on disk."""
+    package = topology.options["redis_package"]
+    instance = instance_of(topology, found)
+    entry = _found_instance(instance, package, found)
+    if entry is None or entry["ours"]:
+        return
+    if instance.name != DEFAULT_INSTANCE:
+        reason = f"{instance.config_file} is there, and this collection has not written it"
+        raise TopologyError("redis_instance", instance.name, reason, "Remove the file, or choose another name.", host)
+    content = entry["content"]
+    uses = []
+    if content is None and entry["running"]:
+        uses = ["does not answer, so it is unknown what is in it"]
+    elif content:
+        uses += [f"holds {content['keys']} keys"] if content["keys"] else []
+        uses += ["keeps its data on disk (appendonly)"] if content["appendonly"] else []
+    if uses:
+        raise TopologyError(
+            "redis_instance",
+            instance.name,
+            f"{instance.unit} {' and '.join(uses)}: Synapse's settings would change it for those who use it",
+            "Leave the variable out: Synapse then gets an instance of its own.",
+            host,
+        )
+
+
+def _check_port(topology: Topology, host: str, found: Mapping[str, Any]) -> None:
+    if topology.unix:
+        return
+    port = int(topology.options["redis_port"])
+    for holder in holders(found, topology.addresses[host], port, (instance_of(topology, found).unit,)):
+        raise TopologyError(
+            "redis_port",
+            port,
+            f"{named(holder)} listens on it",
+            "Choose another port in group_vars/all, or stop that program.",
+            host,
+        )
 
 
 def _check_package(topology: Topology, host: str, found: Mapping[str, Any]) -> None:
@@ -158,18 +244,22 @@ def redis_server(
         password: the password; used with the transport ``tcp`` only.
     """
     package = topology.options["redis_package"]
-    existed = package in found.get("packages", ())
-    names = REDIS_PACKAGES[package]
-    config_file = f"{names.config_dir}/matrix-synapse.conf"
-    drop_in_dir = f"{layout.UNIT_DIR}/{names.unit}.d"
-    settings = _settings(topology, variables, password)
+    instance = instance_of(topology, found)
+    installed = package in found.get("packages", ())
+    default = instance.name == DEFAULT_INSTANCE
+    drop_in_dir = f"{layout.UNIT_DIR}/{instance.unit}.d"
+    settings = _settings(topology, instance, variables, password)
     return RedisServer(
         host=host,
-        name=names.group,
-        packages=() if existed else (package,),
-        unit=names.unit,
-        program=names.program,
-        config_file=config_file,
+        instance=instance.name,
+        group=instance.group,
+        packages=() if installed else (package,),
+        idle_unit="" if installed or default else redis_instance(package, DEFAULT_INSTANCE).unit,
+        unit=instance.unit,
+        program=instance.program,
+        config_file=instance.config_file,
+        include=instance.include,
+        data_dir=instance.data_dir,
         drop_in_dir=drop_in_dir,
         with_password=not topology.unix,
         settings=settings,
@@ -178,18 +268,18 @@ def redis_server(
             "directories": [{"path": drop_in_dir}],
             "files": [
                 {
-                    "path": config_file,
+                    "path": instance.config_file,
                     "template": "matrix-synapse.conf.j2",
-                    "owner": names.group,
-                    "group": names.group,
+                    "owner": instance.group,
+                    "group": instance.group,
                     "mode": "0640",
                     "sensitive": not topology.unix,
                 },
                 {"path": f"{drop_in_dir}/{_DROP_IN}", "template": "drop-in.conf.j2"},
             ],
         },
-        question=_question(names, config_file, settings),
-        existed=existed,
+        question=_question(instance, settings),
+        existed=installed if default else _found_instance(instance, package, found) is not None,
         checking=mode == "check",
     )
 
@@ -209,15 +299,17 @@ def redis_state(server: RedisServer, *, code: int, answer: str) -> RedisState:
     stale = bool(differing(server, answer))
     if stale and (not server.existed or code == NOT_ACTIVE):
         return RedisState(start=True)
+    unread = answer.startswith("yes")
     if not stale:
-        return RedisState()
+        return RedisState(unread=unread)
     reason = "it does not have the settings of its file"
-    return RedisState(step={"unit": server.unit, "action": "restart", "reason": reason})
+    return RedisState(unread=unread, step={"unit": server.unit, "action": "restart", "reason": reason})
 
 
 def differing(server: RedisServer, answer: str) -> list[str]:
     """Returns the names of the settings that the server does not have; all of them if it does not answer."""
-    found = json.loads(answer) if answer.startswith("{") else {}
+    last = answer.strip().rpartition("\n")[2]
+    found = json.loads(last) if last.startswith("{") else {}
     return [name for name, value in server.settings.items() if found.get(name) != value]
 
 
@@ -237,12 +329,15 @@ def restarted_problems(server: RedisServer, answer: str) -> list[str]:
     ]
 
 
-def _settings(topology: Topology, variables: Mapping[str, Any], password: str) -> dict[str, str]:
+def _settings(
+    topology: Topology, instance: RedisInstance, variables: Mapping[str, Any], password: str
+) -> dict[str, str]:
     maxmemory = int(variables.get("redis_maxmemory_mib") or 0) * 1024**2
     common = {**_COMMON, "maxmemory": str(maxmemory)}
+    if instance.data_dir is not None:
+        common["dir"] = instance.data_dir
     if topology.unix or topology.host_of(REDIS) is None:
-        socket = REDIS_PACKAGES[topology.options["redis_package"]].path
-        return {**common, "port": "0", "unixsocket": socket, "unixsocketperm": "770", "requirepass": ""}
+        return {**common, "port": "0", "unixsocket": instance.path, "unixsocketperm": "770", "requirepass": ""}
     return {
         **common,
         "port": str(topology.options["redis_port"]),
@@ -252,13 +347,13 @@ def _settings(topology: Topology, variables: Mapping[str, Any], password: str) -
     }
 
 
-def _question(names: RedisPackage, config_file: str, settings: Mapping[str, str]) -> tuple[str, ...]:
+def _question(instance: RedisInstance, settings: Mapping[str, str]) -> tuple[str, ...]:
     unix = "bind" not in settings
     script = _QUESTION.format(
-        unit=names.unit,
+        unit=instance.unit,
         not_active=NOT_ACTIVE,
-        config_file=config_file,
-        client=names.client,
+        config_file=instance.config_file,
+        client=instance.client,
         connection=f"-s {settings['unixsocket']}" if unix else f"-h {settings['bind']} -p {settings['port']}",
         settings=" ".join(settings),
     )
@@ -273,6 +368,8 @@ __all__ = (
     "RedisState",
     "check",
     "differing",
+    "instance_of",
+    "recognised",
     "redis_server",
     "redis_state",
     "restarted_problems",

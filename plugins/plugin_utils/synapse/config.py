@@ -12,7 +12,7 @@ from typing import Any
 
 from ..model import layout
 from ..model.duties import DUTIES, DUTY_OF_OPTION
-from ..model.platform import REDIS_PACKAGES
+from ..model.platform import redis_instance
 from ..model.process import Process
 from ..model.services import POSTGRES, REDIS
 from ..model.topology import Topology
@@ -155,7 +155,9 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
 
 def _redis(topology: Topology) -> dict[str, Any]:
     if topology.unix:
-        return {"enabled": True, "path": REDIS_PACKAGES[topology.options["redis_package"]].path}
+        options = topology.options
+        instance = redis_instance(options["redis_package"], options["redis_instance"] or layout.INSTANCE)
+        return {"enabled": True, "path": instance.path}
     return {
         "enabled": True,
         "host": topology.address_of(REDIS),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..lifecycle.dependencies import reloads
 from ..model import layout
-from ..model.platform import REDIS_PACKAGES
+from ..model.platform import redis_instance
 from ..model.services import NGINX, POSTGRES, REDIS
 from ..model.topology import Topology
 from ..routing.registry import registry
@@ -72,11 +72,11 @@ def _redis(topology: Topology) -> dict[str, Any] | None:
     options = topology.options
     if topology.host_of(REDIS) is None:
         return None
-    package = REDIS_PACKAGES[options["redis_package"]]
+    instance = redis_instance(options["redis_package"], options["redis_instance"] or layout.INSTANCE)
     return {
         "package": options["redis_package"],
-        "group": package.group,
-        "socket": package.path,
+        "group": instance.group,
+        "socket": instance.path,
         "host": topology.host_of(REDIS),
         "address": topology.address_of(REDIS),
         "port": options["redis_port"],

@@ -6,9 +6,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from pathlib import Path
 
-from ansible_collections.baremetal.synapse.plugins.modules.host_survey import account, clusters, installed, memory_mib
+from ansible_collections.baremetal.synapse.plugins.modules.host_survey import account, installed, memory_mib
 
 STATES = """Package: liburing2
 Architecture: amd64
@@ -50,18 +49,3 @@ def test_an_account_is_told_as_the_user_module_takes_it() -> None:
         "shell": me.pw_shell,
     }
     assert account("nobody-has-this-name") is None
-
-
-def test_a_cluster_has_the_port_that_it_listens_on(tmp_path: Path) -> None:
-    (tmp_path / "postmaster.pid").write_text("123\n/data\n1700000000\n5433\n/run/postgresql\n")
-    line = f"17 main 5432 online postgres {tmp_path} /var/log/postgresql/postgresql-17-main.log\n"
-    assert clusters(line) == [{"version": "17", "name": "main", "port": 5433, "running": True}]
-
-
-def test_a_cluster_that_does_not_run_has_the_port_of_its_configuration(tmp_path: Path) -> None:
-    line = f"15 old 5434 down,recovery postgres {tmp_path} /var/log/postgresql/postgresql-15-old.log\n"
-    assert clusters(line) == [{"version": "15", "name": "old", "port": 5434, "running": False}]
-
-
-def test_a_host_without_clusters_has_none() -> None:
-    assert clusters("") == []

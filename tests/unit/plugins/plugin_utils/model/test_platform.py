@@ -14,9 +14,10 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.platform i
     PLATFORMS,
     REDIS_PACKAGES,
     Platform,
-    RedisPackage,
+    RedisInstance,
     find_platform,
     platform_of,
+    redis_instance,
     supported,
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import (
@@ -101,13 +102,30 @@ def test_jemalloc_is_installed_where_it_is_used() -> None:
 
 
 def test_valkey_has_names_of_its_own() -> None:
-    assert REDIS_PACKAGES["valkey-server"] == RedisPackage(
+    assert redis_instance("valkey-server", "default") == RedisInstance(
+        name="default",
         unit="valkey-server.service",
         path="/run/valkey/valkey-server.sock",
         group="valkey",
-        config_dir="/etc/valkey",
+        config_file="/etc/valkey/matrix-synapse.conf",
+        data_dir=None,
+        include="/etc/valkey/valkey.conf",
         program="/usr/bin/valkey-server",
         client="valkey-cli",
+    )
+
+
+def test_an_instance_has_names_of_its_own() -> None:
+    assert redis_instance("redis-server", "synapse") == RedisInstance(
+        name="synapse",
+        unit="redis-server@synapse.service",
+        path="/run/redis-synapse/redis-server.sock",
+        group="redis",
+        config_file="/etc/redis/redis-synapse.conf",
+        data_dir="/var/lib/redis-synapse",
+        include=None,
+        program="/usr/bin/redis-server",
+        client="redis-cli",
     )
 
 

@@ -192,7 +192,7 @@ def test_with_sockets_nothing_of_synapse_listens_on_tcp_but_metrics_on_loopback(
             assert set(listener) <= {"type", "path", "mode", "resources"}
             assert listener["mode"] == 0o660
     shared = shared_config(topology)
-    assert shared["redis"] == {"enabled": True, "path": "/run/redis/redis-server.sock"}
+    assert shared["redis"] == {"enabled": True, "path": "/run/redis-synapse/redis-server.sock"}
     assert shared["database"]["args"]["host"] == "/run/postgresql"
     assert "passfile" not in shared["database"]["args"]
     assert all(set(address) == {"path"} for address in shared["instance_map"].values())

@@ -17,7 +17,9 @@ FOUND: dict[str, Any] = {
     "memtotal_mb": 8192,
     "processor_vcpus": 4,
     "packages": [],
-    "postgres_clusters": [{"version": "17", "name": "main", "port": 5432, "running": True}],
+    "postgres_clusters": [
+        {"version": "17", "name": "synapse", "port": 5432, "running": True, "ours": True, "content": None}
+    ],
 }
 OWN = {"postgres_server_certificate": "/etc/ssl/db.pem", "postgres_server_certificate_key": "/etc/ssl/db.key"}
 ROW = {
@@ -41,11 +43,11 @@ def looked_for(**exists: bool) -> list[dict[str, Any]]:
 def test_postgresql_is_plain_data() -> None:
     server = load_filter("postgres_server")(FLEET, "db1", FOUND, OWN, "deploy")
     assert json.loads(json.dumps(server)) == server
-    answers = {"query_all_results": [[], [ROW]]}
+    answers = {"stdout": f"yes\n[]\n{json.dumps([ROW])}\n"}
     state = load_filter("postgres_state")(server, answers, slurped("*:*:synapse:matrix-synapse:abc\n"))
     assert json.loads(json.dumps(state)) == state
-    assert (state["create_owner"], state["create_database"], state["password"]) == (True, True, "abc")
-    assert state["work"]
+    assert "CREATE ROLE" in state["statements"] and "abc" not in state["statements"]
+    assert (state["unread"], state["work"]) == (True, True)
     assert state["unfinished"] == []
 
 
@@ -60,5 +62,5 @@ def test_redis_is_plain_data() -> None:
     assert server["settings"]["requirepass"] == "abc"
     assert load_filter("redis_server")(FLEET, "cache1", FOUND, {}, "render", "xyz")["settings"]["requirepass"] == "xyz"
     state = load_filter("redis_state")(server, {"rc": 0, "stdout": json.dumps(server["settings"])})
-    assert state == {"start": False, "step": {}, "unfinished": []}
+    assert state == {"start": False, "step": {}, "unread": False, "unfinished": []}
     assert load_filter("redis_state")({**server, "existed": True}, {"rc": 3})["start"]

@@ -23,6 +23,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres
 from tests.unit.fleets import ADDRESSES, one_host, several_hosts
 
 UNSET: dict[str, Any] = {**dict.fromkeys(VARIABLES), "postgres_settings": {}}
+DROP_IN = "/etc/systemd/system/postgresql@17-synapse.service.d/matrix-synapse.conf"
 CERTIFICATE: dict[str, Any] = {
     "postgres_server_certificate": "/etc/ssl/db.pem",
     "postgres_server_certificate_key": "/etc/ssl/db.key",
@@ -33,8 +34,16 @@ def host_of(topology: Topology) -> str:
     return str(topology.host_of(POSTGRES))
 
 
-def cluster(version: str, *, port: int = 5432, running: bool = True, name: str = "main") -> dict[str, Any]:
-    return {"version": version, "name": name, "port": port, "running": running}
+def cluster(
+    version: str,
+    *,
+    port: int = 5432,
+    running: bool = True,
+    name: str = "synapse",
+    ours: bool = True,
+    content: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {"version": version, "name": name, "port": port, "running": running, "ours": ours, "content": content}
 
 
 def machine(*clusters: dict[str, Any], debian: str = "13", packages: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -92,19 +101,19 @@ def written(made: PostgresServer) -> list[str]:
 def test_the_version_is_that_of_the_cluster_or_of_the_distribution(
     debian: str, clusters: list[str], said: Any, version: str
 ) -> None:
-    found = machine(*map(cluster, clusters), cluster("16", name="other"), debian=debian)
+    found = machine(*map(cluster, clusters), cluster("16", name="other", port=5433, ours=False), debian=debian)
     assert refused(found, postgres_version=said) == []
     made = server(found=found, postgres_version=said)
     assert made.version == version
-    assert made.unit == f"postgresql@{version}-main.service"
-    assert made.config_file == f"/etc/postgresql/{version}/main/conf.d/matrix-synapse.conf"
-    assert made.whole_trial[0] == f"/usr/lib/postgresql/{version}/bin/postgres"
+    assert made.unit == f"postgresql@{version}-synapse.service"
+    assert made.config_file == f"/etc/postgresql/{version}/synapse/conf.d/matrix-synapse.conf"
+    assert made.whole_trial[4] == f"/usr/lib/postgresql/{version}/bin/postgres"
     assert made.existed == (version in clusters)
 
 
 def test_a_version_that_the_host_cannot_have() -> None:
     assert refused(postgres_version="16") == [
-        "postgres_version on host synapse1 is '16': Debian 13 has PostgreSQL 17, and the clusters named main on the"
+        "postgres_version on host synapse1 is '16': Debian 13 has PostgreSQL 17, and the clusters named synapse on the"
         " host are of version (none). Leave it out, or set it to one of these versions."
     ]
 
@@ -253,7 +262,7 @@ def test_a_file_that_is_missing() -> None:
 
 def test_packages_are_installed_until_all_are_there() -> None:
     packages = server().packages
-    assert packages == ("postgresql-17", "python3-psycopg2", "logrotate", "acl", "sudo", "ssl-cert")
+    assert packages == ("postgresql-17", "logrotate", "ssl-cert")
     assert server(found=machine(packages=packages[1:])).packages == packages
     assert server(found=machine(packages=(*packages, "vim"))).packages == ()
 
@@ -262,8 +271,8 @@ def test_one_host_is_admitted_by_its_socket() -> None:
     made = server()
     assert made.hba_lines == ("local synapse matrix-synapse peer",)
     assert not made.with_password
-    assert written(made) == [made.config_file]
-    assert made.file_set["directories"] == []
+    assert written(made) == [made.config_file, DROP_IN]
+    assert made.file_set["directories"] == [{"path": DROP_IN.rpartition("/")[0]}]
 
 
 @pytest.mark.parametrize(("tls", "kind"), [(False, "host"), (True, "hostssl")])
@@ -275,11 +284,12 @@ def test_several_hosts_are_admitted_by_address_and_password(tls: bool, kind: str
         f"{kind} synapse matrix-synapse 10.0.0.{number}/32 scram-sha-256" for number in (7, 4, 5, 3, 6)
     )
     assert made.with_password
-    drop_in = "/etc/systemd/system/postgresql@.service.d/matrix-synapse.conf"
-    assert written(made) == [made.config_file, drop_in]
-    # With another transport it goes again.
-    purge = [{"directory": drop_in.rpartition("/")[0], "pattern": "matrix-synapse.conf"}]
-    assert server().file_set["purge"] == made.file_set["purge"] == purge
+    assert written(made) == [made.config_file, DROP_IN]
+
+
+def test_files_of_earlier_releases_and_of_runs_that_were_cut_off_go() -> None:
+    directories = ["/etc/systemd/system/postgresql@.service.d", "/etc/postgresql-common/createcluster.d"]
+    assert server().file_set["purge"] == [{"directory": path, "pattern": "matrix-synapse.conf"} for path in directories]
 
 
 def test_an_address_of_ipv6_is_admitted_alone() -> None:
@@ -290,7 +300,7 @@ def test_an_address_of_ipv6_is_admitted_alone() -> None:
 def test_only_a_rendering_writes_the_block_of_pg_hba_conf() -> None:
     made = server(found=not_asked(), mode="render")
     assert made.file_set["files"][-1] == {
-        "path": "/etc/postgresql/17/main/pg_hba.conf.block",
+        "path": "/etc/postgresql/17/synapse/pg_hba.conf.block",
         "content": "# BEGIN baremetal.synapse\nlocal synapse matrix-synapse peer\n# END baremetal.synapse\n",
         "mode": "0640",
     }
@@ -300,7 +310,7 @@ def test_only_a_rendering_writes_the_block_of_pg_hba_conf() -> None:
 
 # What the run does, which cluster there is; then: start, edited, asked, on which port.
 MOMENTS: list[tuple[Mode, dict[str, Any] | None, tuple[str, bool, bool, int]]] = [
-    ("deploy", None, ("restarted", True, True, 5433)),
+    ("deploy", None, ("started", True, True, 5433)),
     ("deploy", cluster("17"), ("", True, True, 5432)),
     ("deploy", cluster("17", running=False), ("started", True, True, 5433)),
     ("check", None, ("", False, False, 5433)),
@@ -323,15 +333,16 @@ def test_when_the_server_starts_and_where_it_is_asked(
     assert bool(made.trial) == made.existed == (there is not None and there["version"] == "17")
     assert made.port_wanted == 5433
     # Where files are not written, what is wanted is compared as well.
-    assert len(made.queries) == (3 if mode == "check" else 2)
+    assert made.queries.count("AS rows;") == (3 if mode == "check" else 2)
 
 
 def test_the_operators_settings_are_tried() -> None:
     settings = {"work_mem": "1MB", "autovacuum": False}
     found = machine(cluster("17"))
     assert server(found=found, postgres_settings=settings).trial == (
+        *("runuser", "-u", "postgres", "--"),
         "/usr/lib/postgresql/17/bin/postgres",
-        *("-D", "/etc/postgresql/17/main", "-C", "data_directory"),
+        *("-D", "/etc/postgresql/17/synapse", "-C", "data_directory"),
         *("--work_mem=1MB", "--autovacuum=False"),
     )
     assert server(found=found).trial == ()
@@ -340,12 +351,12 @@ def test_the_operators_settings_are_tried() -> None:
 def test_values_are_quoted_in_queries() -> None:
     forecast = server(
         found=machine(cluster("17")), mode="check", postgres_settings={"application_name": "it's"}
-    ).queries[2]
+    ).queries
     assert '"application_name": "it\'\'s"' in forecast
 
 
 def test_values_are_quoted_in_queries_of_the_state() -> None:
-    files, state = server().queries
-    assert "IN ('max_connections', 'port')" in files
-    assert "('/etc/postgresql/17/main/pg_hba.conf')" in state
-    assert "split_part(rolpassword, '$', 2)" in state
+    queries = server().queries
+    assert "IN ('max_connections', 'port')" in queries
+    assert "('/etc/postgresql/17/synapse/pg_hba.conf')" in queries
+    assert "split_part(rolpassword, '$', 2)" in queries

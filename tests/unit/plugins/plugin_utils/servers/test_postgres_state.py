@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,9 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres
     PostgresState,
     password_of,
     postgres_state,
+    read_answers,
     restarted_problems,
+    verifier,
 )
 
 from tests.unit.fleets import one_host
@@ -31,7 +34,11 @@ PASSFILE = "*:*:synapse:matrix-synapse:pencil\n"
 
 
 def server(*, existed: bool = True, mode: Mode = "deploy", transport: str = "unix") -> PostgresServer:
-    clusters = [{"version": "17", "name": "main", "port": 5432, "running": True}] if existed else []
+    clusters = (
+        [{"version": "17", "name": "main", "port": 5432, "running": True, "ours": True, "content": None}]
+        if existed
+        else []
+    )
     found = {
         "distribution": "Debian",
         "distribution_major_version": "13",
@@ -39,7 +46,8 @@ def server(*, existed: bool = True, mode: Mode = "deploy", transport: str = "uni
         "processor_vcpus": 4,
         "postgres_clusters": clusters,
     }
-    return postgres_server(one_host("db1", synapse_transport=transport), "db1", found, {}, mode)
+    fleet = one_host("db1", synapse_transport=transport)
+    return postgres_server(fleet, "db1", found, {"postgres_cluster": "main"}, mode)
 
 
 def entry(name: str | None, setting: str | None, file: str = OURS, error: str | None = None) -> dict[str, Any]:
@@ -132,7 +140,9 @@ def test_newer_files_are_reloaded() -> None:
     ("database", "created"), [(None, True), ({**DATABASE, "owner": "postgres"}, True), (DATABASE, False)]
 )
 def test_the_database_is_created_and_given_to_its_owner(database: dict[str, str] | None, created: bool) -> None:
-    assert state(server(), answers(database=database)).create_database is created
+    statements = state(server(), answers(database=database)).statements
+    assert ("DATABASE" in statements) is created
+    assert ("CREATE" in statements) is (database is None)
 
 
 @pytest.mark.parametrize(
@@ -147,14 +157,15 @@ def test_the_database_is_created_and_given_to_its_owner(database: dict[str, str]
 )
 def test_the_owner_is_created_with_few_rights(owner: dict[str, Any] | None, created: bool) -> None:
     found = state(server(), answers(owner=owner), PASSFILE)
-    assert found.create_owner is created
-    assert found.password == ""
+    assert ("ROLE" in found.statements) is created
+    assert ("CREATE ROLE" in found.statements) is (owner is None)
+    assert ("NOSUPERUSER" in found.statements and "PASSWORD NULL" in found.statements) is created
 
 
 def test_the_owner_keeps_its_password_until_the_processes_that_use_it_have_stopped() -> None:
     owner = {**OWNER, "password": True, "salted": "4096:AA==", "digest": "0"}
-    assert not state(server(), answers(owner=owner, pending=["listen_addresses"])).create_owner
-    assert state(server(), answers(owner=None, pending=["listen_addresses"])).create_owner
+    assert state(server(), answers(owner=owner, pending=["listen_addresses"])).statements == ""
+    assert "CREATE ROLE" in state(server(), answers(owner=None, pending=["listen_addresses"])).statements
 
 
 # What a server keeps of the password "pencil", with the salt of RFC 7677, section 3.
@@ -178,8 +189,20 @@ DIGEST = hashlib.sha256(f"SCRAM-SHA-256${SALTED}${_KEYS}".encode()).hexdigest()
 def test_with_tcp_the_owner_has_the_password_of_the_passfile(changes: dict[str, Any], created: bool) -> None:
     owner = {**OWNER, "password": True, "salted": SALTED, "digest": DIGEST, **changes}
     found = state(server(transport="tcp"), answers(owner=owner), PASSFILE)
-    assert found.create_owner is created
-    assert found.password == "pencil"
+    assert ("ALTER ROLE" in found.statements and "PASSWORD 'SCRAM-SHA-256$4096:" in found.statements) is created
+    assert "pencil" not in found.statements
+
+
+def test_what_is_kept_of_a_password_is_that_of_the_standard() -> None:
+    assert verifier("pencil", base64.b64decode(SALTED.partition(":")[2])) == f"SCRAM-SHA-256${SALTED}${_KEYS}"
+
+
+def test_a_unit_that_systemd_has_not_read_is_work() -> None:
+    unread, rows = read_answers('yes\n[]\n[{"reload": false}]\n')
+    assert (unread, rows) == (True, [[], [{"reload": False}]])
+    assert read_answers("no\n[]\n")[0] is False
+    assert read_answers("") == (False, [])
+    assert postgres_state(server(), answers(), passfile="", files_changed=False, unread=True).work
 
 
 def test_the_password_is_the_last_field() -> None:

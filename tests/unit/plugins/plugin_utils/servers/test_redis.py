@@ -33,8 +33,19 @@ def server(
     **variables: Any,
 ) -> RedisServer:
     fleet = one_host() if topology is None else topology
-    found = {"distribution": "Debian", "distribution_major_version": "13", "packages": list(packages)}
+    found = {
+        "distribution": "Debian",
+        "distribution_major_version": "13",
+        "packages": list(packages),
+        "redis_instances": [instance("synapse", package) for package in packages],
+    }
     return redis_server(fleet, "cache1", found, {"redis_maxmemory_mib": 0, **variables}, mode, PASSWORD)
+
+
+def instance(name: str, package: str = "redis-server", *, ours: bool = True, **content: Any) -> dict[str, Any]:
+    """Returns an entry of what host_survey returns."""
+    running = None if ours else bool(content)
+    return {"package": package, "name": name, "ours": ours, "running": running, "content": content or None}
 
 
 def refused(topology: Topology, host: str, found: dict[str, Any], variables: dict[str, Any]) -> list[str]:
@@ -48,10 +59,10 @@ def answer(made: RedisServer, **changes: str) -> str:
 def test_one_host_has_a_socket_only() -> None:
     made = server()
     assert made.settings["port"] == "0"
-    assert made.settings["unixsocket"] == "/run/redis/redis-server.sock"
+    assert made.settings["unixsocket"] == "/run/redis-synapse/redis-server.sock"
     assert made.settings["requirepass"] == ""
     assert not made.with_password
-    assert "-s /run/redis/redis-server.sock --json" in made.question[-1]
+    assert "-s /run/redis-synapse/redis-server.sock --json" in made.question[-1]
 
 
 def test_several_hosts_have_an_address_and_a_password() -> None:
@@ -70,10 +81,14 @@ def test_everything_is_named_after_the_package() -> None:
     made = server(one_host(redis_package="valkey-server"), packages=())
     assert made.packages == ("valkey-server",)
     assert not made.existed
-    assert (made.name, made.unit, made.program) == ("valkey", "valkey-server.service", "/usr/bin/valkey-server")
+    assert (made.group, made.unit, made.program) == (
+        "valkey",
+        "valkey-server@synapse.service",
+        "/usr/bin/valkey-server",
+    )
     assert [file["path"] for file in made.file_set["files"]] == [
-        "/etc/valkey/matrix-synapse.conf",
-        "/etc/systemd/system/valkey-server.service.d/matrix-synapse.conf",
+        "/etc/valkey/valkey-synapse.conf",
+        "/etc/systemd/system/valkey-server@synapse.service.d/matrix-synapse.conf",
     ]
     assert made.file_set["files"][0]["owner"] == "valkey"
     assert "exec valkey-cli " in made.question[-1]
@@ -119,6 +134,95 @@ def test_memory_that_is_no_number(memory: Any) -> None:
     assert problem.startswith("redis_maxmemory_mib on host cache1 is ")
 
 
+# -- which instance, and who else uses it ----------------------------------------------------------------------------
+
+
+def found_on(*instances: dict[str, Any], **more: Any) -> dict[str, Any]:
+    known = {"distribution": "Debian", "distribution_major_version": "13", "packages": ["redis-server"]}
+    return {**known, "redis_instances": list(instances), **more}
+
+
+def deployed(found: dict[str, Any], topology: Topology | None = None) -> RedisServer:
+    return redis_server(topology or one_host(), "synapse1", found, {}, "deploy", PASSWORD)
+
+
+def test_synapse_gets_an_instance_of_its_own() -> None:
+    theirs = instance("default", ours=False, keys=3, appendonly=True, port=6379)
+    assert refused(one_host(), "synapse1", found_on(theirs), {}) == []
+    made = deployed(found_on(theirs))
+    assert (made.unit, made.include, made.existed) == ("redis-server@synapse.service", None, False)
+    assert made.settings["dir"] == "/var/lib/redis-synapse"
+    # It runs for others.
+    assert made.idle_unit == ""
+
+
+def test_the_server_that_the_package_starts_is_idle_only_if_the_run_has_installed_it() -> None:
+    assert deployed(found_on(packages=[])).idle_unit == "redis-server.service"
+    assert deployed(found_on(packages=[]), one_host(redis_instance="default")).idle_unit == ""
+
+
+def test_an_existing_fleet_keeps_the_server_of_the_package() -> None:
+    for fleet in (one_host(), several_hosts()):
+        made = deployed(found_on(instance("default")), fleet)
+        assert (made.unit, made.config_file) == ("redis-server.service", "/etc/redis/matrix-synapse.conf")
+        assert (made.include, made.existed) == ("/etc/redis/redis.conf", True)
+    # Once it has moved to an instance of its own, or if the inventory says so.
+    assert deployed(found_on(instance("default"), instance("synapse"))).instance == "synapse"
+    assert deployed(found_on(instance("default")), one_host(redis_instance="synapse")).instance == "synapse"
+    # Another package is another server.
+    assert deployed(found_on(instance("default", "valkey-server"))).instance == "synapse"
+
+
+@pytest.mark.parametrize(
+    ("content", "uses"),
+    [
+        ({"keys": 3, "appendonly": True, "port": 6379}, "holds 3 keys and keeps its data on disk (appendonly)"),
+        ({"keys": 0, "appendonly": True, "port": 6379}, "keeps its data on disk (appendonly)"),
+        ({"keys": 1, "appendonly": False, "port": 6379}, "holds 1 keys"),
+    ],
+)
+def test_a_server_that_others_use_is_refused(content: dict[str, Any], uses: str) -> None:
+    theirs = instance("default", ours=False, **content)
+    assert refused(one_host(redis_instance="default"), "synapse1", found_on(theirs), {}) == [
+        f"redis_instance on host synapse1 is 'default': redis-server.service {uses}: Synapse's settings would change it"
+        " for those who use it. Leave the variable out: Synapse then gets an instance of its own."
+    ]
+
+
+def test_a_server_that_nobody_uses_may_be_taken() -> None:
+    fleet = one_host(redis_instance="default")
+    idle = instance("default", ours=False, keys=0, appendonly=False, port=6379)
+    assert refused(fleet, "synapse1", found_on(idle), {}) == []
+    assert refused(fleet, "synapse1", found_on(instance("default", ours=False)), {}) == []
+    silent = {**instance("default", ours=False), "running": True}
+    (problem,) = refused(fleet, "synapse1", found_on(silent), {})
+    assert "redis-server.service does not answer, so it is unknown what is in it" in problem
+
+
+def test_a_file_of_somebody_else_is_not_overwritten() -> None:
+    (problem,) = refused(one_host(), "synapse1", found_on(instance("synapse", ours=False)), {})
+    assert problem.startswith("redis_instance on host synapse1 is 'synapse': /etc/redis/redis-synapse.conf is there")
+
+
+@pytest.mark.parametrize(
+    ("address", "unit", "refusals"),
+    [
+        ("0.0.0.0", "redis-server.service", 1),  # noqa: S104
+        ("10.0.0.2", "redis-server.service", 1),
+        ("::", "redis-server.service", 1),
+        ("127.0.0.1", "redis-server.service", 0),
+        ("10.0.0.2", "redis-server@synapse.service", 0),
+    ],
+)
+def test_a_port_that_another_program_has(address: str, unit: str, refusals: int) -> None:
+    taken = {"address": address, "port": 6379, "program": "redis-server", "unit": unit}
+    problems = refused(several_hosts(), "cache1", found_on(ports=[taken]), {})
+    assert len(problems) == refusals
+    assert all("6379: redis-server (redis-server.service) listens on it" in problem for problem in problems)
+    # With a socket no port is taken.
+    assert refused(one_host(), "synapse1", found_on(ports=[taken]), {}) == []
+
+
 # -- the answer ------------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +231,7 @@ def state(made: RedisServer, text: str, code: int = 0) -> RedisState:
 
 
 RESTART = {
-    "unit": "redis-server.service",
+    "unit": "redis-server@synapse.service",
     "action": "restart",
     "reason": "it does not have the settings of its file",
 }
@@ -164,6 +268,6 @@ def test_what_a_restarted_server_does_not_take_is_named_without_its_value() -> N
     assert restarted_problems(made, answer(made)) == []
     assert differing(made, "") == list(made.settings)
     (problem,) = restarted_problems(made, answer(made, requirepass="another", save="60 1"))
-    assert problem.startswith("save, requirepass on host cache1 differ from /etc/redis/matrix-synapse.conf")
+    assert problem.startswith("save, requirepass on host cache1 differ from /etc/redis/redis-synapse.conf")
     assert PASSWORD not in problem
     assert "another" not in problem
