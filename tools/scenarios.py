@@ -43,6 +43,7 @@ MATRIX = (
     "six_workers:trixie",
     "generic_media_sender:trixie",
     "demo:trixie",
+    "tenants:trixie",
     "services:trixie",
     "monolith:bookworm",
 )

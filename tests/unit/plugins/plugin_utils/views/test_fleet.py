@@ -26,7 +26,7 @@ def test_variables_of_the_operator_reach_the_roles() -> None:
     assert view["redis"] == {
         "package": "valkey-server",
         "group": "valkey",
-        "socket": "/run/valkey/valkey-server.sock",
+        "socket": "/run/valkey-synapse/valkey-server.sock",
         "host": "synapse1",
         "address": "127.0.0.1",
         "port": 6380,
