@@ -109,7 +109,7 @@ def judge_all(inventories: Sequence[str], releases: Sequence[Release]) -> dict[t
             for release, topology in fleets.items():
                 by_files.setdefault(_without_comments(proxy_files(topology, _SETTINGS)), []).append(release)
             for files, alike in by_files.items():
-                with Replay(nginx_binary(), files.http, files.site, host=fleets[alike[0]].server_name) as replay:
+                with Replay(nginx_binary(), files.http, files.site, host=fleets[alike[0]].public_name) as replay:
                     remembered = _Remembered(replay)
                     for release in alike:
                         judged = Fleet(registries[release], members(fleets[release]), kept_on_main())

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from ansible.plugins.filter.core import comment
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.quoting import quoted
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
@@ -22,6 +23,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy im
     proxy_server,
     proxy_upstreams,
 )
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.nginx_edge import proxy_edge
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.fleet import fleet
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -41,13 +43,20 @@ class ProxyFiles:
     site: str
 
 
-def proxy_files(topology: Topology, settings: Mapping[str, Any] | None = None, *, debian: int = 13) -> ProxyFiles:
+def proxy_files(
+    topology: Topology,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    debian: int = 13,
+    tenants: Mapping[str, Any] | None = None,
+) -> ProxyFiles:
     """Returns nginx's files of a fleet.
 
     Args:
         topology: the fleet.
         settings: variables of the role nginx that differ from its defaults; others may be among them.
         debian: the version of Debian on the hosts.
+        tenants: what the module host_survey has found of nginx.
     """
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     variables = {**defaults, "nginx_tls_self_signed": True, **(settings or {})}
@@ -63,16 +72,20 @@ def proxy_files(topology: Topology, settings: Mapping[str, Any] | None = None, *
     )
     environment.filters["comment"] = comment
     environment.filters["baremetal.synapse.quoted"] = quoted
+    environment.filters["bool"] = bool
+    host = topology.hosts_of("nginx")[0]
+    surveyed = {"distribution": "Debian", "distribution_major_version": str(debian), "nginx": tenants}
     values = {
         **variables,
         "ansible_managed": "Ansible managed",
         "topology_fleet": fleet(topology),
+        "topology_layout": layout(),
         "__nginx_server": proxy_server(topology),
         "__nginx_maps": proxy_maps(topology),
         "__nginx_upstreams": proxy_upstreams(topology),
         "__nginx_locations": proxy_locations(topology),
         "__nginx_http2_directive": debian >= 13,
-        "__nginx_any_address": ["", "[::]:"] if variables["nginx_ipv6"] else [""],
+        "__nginx_edge": proxy_edge(topology, host, surveyed, variables),
         "__nginx_certificate": certificate,
         "__nginx_certificate_key": key,
     }

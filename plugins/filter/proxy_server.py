@@ -8,7 +8,7 @@ name: proxy_server
 short_description: What nginx's server blocks need
 version_added: 0.1.0
 description:
-  - Names, the size of uploads, and the two answers below /.well-known/matrix/.
+  - Names, the size of uploads, the two answers below /.well-known/matrix/, and the errors that nginx makes itself.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """
@@ -21,7 +21,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server), C(well_known_client).
+  description:
+    - C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server), C(well_known_client).
+    - C(errors) with C(status) and C(body), C(misdirected), and C(cors_headers) with C(name) and C(value).
   type: dict
 """
 

@@ -11,7 +11,7 @@ short_description: Return the facts of a host that the roles need
 version_added: 0.1.0
 description:
   - Looks at the operating system, the machine, the packages, the account of Synapse, the clusters of PostgreSQL, the
-    servers for Redis and the TCP ports in use, and changes nothing.
+    servers for Redis, the sites of nginx and the TCP ports in use, and changes nothing.
   - One call instead of one for each question, because a call costs a run on a host that needs nothing more time than
     most answers do.
 options:
@@ -163,6 +163,25 @@ ports:
       description: Its unit.
       type: str
       sample: caddy.service
+nginx:
+  description: What nginx serves, from C(nginx -T); null if there is no nginx.
+  returned: success
+  type: dict
+  contains:
+    servers:
+      description: Its server blocks, each with C(file), C(kind), C(names), C(listens) and C(includes).
+      type: list
+      elements: dict
+    settings:
+      description: The directives of the main block and of C(http), each with C(file), C(block) and C(words).
+      type: list
+      elements: dict
+    refusal:
+      description: Why C(nginx -t) fails; empty if it does not.
+      type: str
+    default_site:
+      description: Whether the site of Debian's package is enabled, and was edited or has pages.
+      type: bool
 """
 
 import grp
@@ -173,6 +192,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
+from ansible_collections.baremetal.synapse.plugins.module_utils._nginx_dump import survey as nginx_survey
 from ansible_collections.baremetal.synapse.plugins.module_utils._ports_in_use import ports_in_use
 from ansible_collections.baremetal.synapse.plugins.module_utils._postgres_clusters import clusters
 from ansible_collections.baremetal.synapse.plugins.module_utils._redis_instances import instances
@@ -231,6 +251,9 @@ def main() -> None:
         path = module.get_bin_path(program)
         return str(module.run_command([path, *arguments], check_rc=True)[1]) if path else ""
 
+    # nginx -T makes logs that do not exist yet.
+    os.umask(0o027)
+    nginx = module.get_bin_path("nginx", opt_dirs=["/usr/sbin"]) or ""
     module.exit_json(
         changed=False,
         distribution=get_distribution(),
@@ -245,6 +268,7 @@ def main() -> None:
         postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header"), module.run_command),
         redis_instances=instances(module.run_command),
         ports=ports_in_use(),
+        nginx=nginx_survey(nginx, module.run_command),
     )
 
 

@@ -65,7 +65,7 @@ def full_fleet(*, patience: str = "180s") -> Iterator[Fleet]:
     site = files.site.replace("proxy_read_timeout 180s;", f"proxy_read_timeout {patience};")
     if patience != "180s":
         site = site.replace("proxy_next_upstream_timeout 15s;", "proxy_next_upstream_timeout 500ms;")
-    with Replay(nginx_binary(), files.http, site, host=topology.server_name) as replay:
+    with Replay(nginx_binary(), files.http, site, host=topology.public_name) as replay:
         yield Fleet(topology, replay)
 
 
@@ -171,7 +171,7 @@ def test_the_address_of_a_server_behind_a_proxy_counts_only_if_the_proxy_is_trus
     files = proxy_files(topology, {"nginx_trusted_proxies": ["127.0.0.0/8"] if trusted else []})
     sources = [f"192.0.2.{number}" for number in range(1, 25)]
     requests = [Request(TRANSACTION.method, TRANSACTION.path, (("X-Forwarded-For", source),)) for source in sources * 3]
-    with Replay(nginx_binary(), files.http, files.site) as replay:
+    with Replay(nginx_binary(), files.http, files.site, host=topology.public_name) as replay:
         recorded = replay.send(requests)
     met = {source: {entry.tried for entry in recorded[index::24]} for index, source in enumerate(sources)}
     assert all(len(homes) == 1 for homes in met.values())

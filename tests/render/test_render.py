@@ -141,7 +141,7 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
         unit = "matrix-synapse.service" if process.is_main else f"matrix-synapse-worker@{process.name}.service"
         for path in (layout.SHARED_CONFIG, layout.LOG_CONFIG, own, f"/etc/systemd/system/{unit}.d/pool.conf"):
             assert f"{process.host}{path}" in tree.files
-    assert [name for name in tree.files if name.endswith("/etc/nginx/sites-enabled/matrix-synapse")]
+    assert [name for name in tree.files if name.endswith("/etc/nginx/sites-enabled/zz-matrix-synapse")]
     assert [name for name in tree.files if re.search(r"/etc/postgresql/\d+/synapse/conf.d/matrix-synapse.conf$", name)]
     redis = [name for name in tree.files if re.search(r"/etc/(redis|valkey)/\w+-synapse.conf$", name)]
     assert len(redis) == (topology.host_of("redis") is not None)
@@ -151,7 +151,7 @@ def test_every_process_and_every_service_has_its_files(tree: Tree) -> None:
 
 def test_what_nginx_reads_is_what_the_drafts_say(tree: Tree) -> None:
     places = {"main": "modules-enabled/99-matrix-synapse.conf", "http": "conf.d/matrix-synapse.conf"}
-    places["site"] = "sites-enabled/matrix-synapse"
+    places["site"] = "sites-enabled/zz-matrix-synapse"
     for host in tree.topology.hosts_of("nginx"):
         nginx = tree.root / host / "etc/nginx"
         for draft, place in places.items():

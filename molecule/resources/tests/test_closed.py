@@ -182,7 +182,8 @@ def test_internal_paths_are_refused(path: str, fleet: Deployment) -> None:
 )
 def test_admin_api_is_closed(path: str, fleet: Deployment) -> None:
     """To all but the networks that the inventory names; the host itself is none of them."""
-    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is", f"https://127.0.0.1{path}"]
+    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is"]
+    command += ["--resolve", f"{fleet.public_name}:443:127.0.0.1", f"https://{fleet.public_name}{path}"]
     fleet.mark()
 
     assert fleet.edge.shell(shlex.join(command)) in ("403", "404")

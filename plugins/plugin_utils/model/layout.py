@@ -46,7 +46,18 @@ NGINX_PROGRAM = f"{LIBEXEC_DIR}/nginx-config"
 NGINX_MAIN_CONF = f"{NGINX_ETC}/modules-enabled/99-matrix-synapse.conf"
 NGINX_HTTP_CONF = f"{NGINX_ETC}/conf.d/matrix-synapse.conf"
 NGINX_SITE = f"{NGINX_ETC}/sites-available/matrix-synapse"
-NGINX_SITE_LINK = {"path": f"{NGINX_ETC}/sites-enabled/matrix-synapse", "target": "../sites-available/matrix-synapse"}
+# The last one of its folder: where nobody claims the requests for unknown names, nginx gives them to the first site.
+NGINX_SITE_LINK = {
+    "path": f"{NGINX_ETC}/sites-enabled/zz-matrix-synapse",
+    "target": "../sites-available/matrix-synapse",
+}
+NGINX_OLD_SITE_LINK = f"{NGINX_ETC}/sites-enabled/matrix-synapse"
+NGINX_DEFAULT_SITE = f"{NGINX_ETC}/sites-enabled/default"
+# For the server block of a website of the base domain, which includes it.
+NGINX_WELL_KNOWN = f"{NGINX_ETC}/snippets/matrix-synapse-well-known.conf"
+NGINX_WELL_KNOWN_INCLUDE = "include snippets/matrix-synapse-well-known*.conf;"
+NGINX_LOG_DIR = "/var/log/nginx"
+NGINX_LOGS = (f"{NGINX_LOG_DIR}/matrix-synapse.access.log", f"{NGINX_LOG_DIR}/matrix-synapse.error.log")
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
@@ -191,6 +202,9 @@ def layout() -> dict[str, Any]:
         "nginx_http_conf": NGINX_HTTP_CONF,
         "nginx_site": NGINX_SITE,
         "nginx_links": [NGINX_SITE_LINK],
+        "nginx_well_known": NGINX_WELL_KNOWN,
+        "nginx_well_known_include": NGINX_WELL_KNOWN_INCLUDE,
+        "nginx_logs": list(NGINX_LOGS),
         "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
         "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
         "watchdog_unit": WATCHDOG_UNIT,

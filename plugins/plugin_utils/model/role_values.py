@@ -27,6 +27,7 @@ NGINX: Mapping[str, Check] = {
     "nginx_tls_certificate": _or_none(read_by_nginx("/etc/ssl/matrix/fullchain.pem")),
     "nginx_tls_certificate_key": _or_none(read_by_nginx("/etc/ssl/matrix/privkey.pem")),
     "nginx_tls_self_signed_names": certificate_names,
+    "nginx_server_names": certificate_names,
     # The inventory was checked; these may come from a play.
     "nginx_admin_allowed": _of_nginx,
     "nginx_trusted_proxies": _of_nginx,

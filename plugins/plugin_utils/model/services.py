@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ..servers import postgres_inputs, postgres_tenants, redis
+from ..servers import nginx_edge, postgres_inputs, postgres_tenants, redis
 from . import layout, role_values
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
@@ -169,9 +169,9 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
         units=("nginx.service",),
-        variables=(*NGINX_TLS, "nginx_tls_self_signed", *role_values.NGINX),
+        variables=(*NGINX_TLS, *role_values.NGINX, *nginx_edge.DEFAULTS),
         paths=nginx_paths,
-        checks=(check_values(role_values.NGINX), check_nginx_tls),
+        checks=(check_values(role_values.NGINX), check_nginx_tls, nginx_edge.check_tenants),
         column="proxy",
     ),
     Service(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import layout
 from .checks import (
@@ -81,6 +82,21 @@ class Topology:
         """The hosts on which processes of Synapse run."""
         return frozenset(process.host for process in self.processes)
 
+    @property
+    def public_baseurl(self) -> str:
+        """The URL that clients use."""
+        return str(self.options["synapse_public_baseurl"] or f"https://{self.server_name}/")
+
+    @property
+    def public_name(self) -> str:
+        """The name or the address in that URL."""
+        return _without_port(urlsplit(self.public_baseurl).netloc)
+
+    @property
+    def base_domain(self) -> str:
+        """The server name without its port."""
+        return _without_port(self.server_name)
+
     def serves_media(self, process: Process) -> bool:
         """Returns whether a process has the media repository, and so needs the media store."""
         return process.group == MEDIA or (process.is_main and not self.with_duty("media"))
@@ -131,6 +147,11 @@ class Topology:
 def natural_key(text: str) -> list[tuple[int, int, str]]:
     """Sorts ``sync-2`` before ``sync-10``, the same on every machine."""
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]
+
+
+def _without_port(address: str) -> str:
+    """Returns a host without its port; an IPv6 address keeps its brackets, as nginx and Matrix write it."""
+    return re.sub(r":[0-9]+$", "", address)
 
 
 @lru_cache(maxsize=8)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,6 @@ from ..model import layout
 from ..model.duties import DUTIES
 from ..model.process import Process
 from ..model.topology import Topology
-from ..synapse.config import public_baseurl
 from .decisions import MAIN_UPSTREAM, fallback_duty, fallback_upstream, in_use, serving_duty, upstream_of
 
 # Idle connections for each server of an upstream: a pool shares them, and a miss costs as much as a request.
@@ -68,31 +66,56 @@ def proxy_locations(topology: Topology) -> list[dict[str, str]]:
     ]
 
 
+# What nginx itself may answer. It answers 400 and 414 before it knows a path.
+_ERRORS = {
+    403: ("M_FORBIDDEN", "This address may not use this path."),
+    404: ("M_UNRECOGNIZED", "Unrecognized request"),
+    405: ("M_UNRECOGNIZED", "Unrecognized request"),
+    413: ("M_TOO_LARGE", "The request is too large."),
+    421: ("M_UNRECOGNIZED", "This server does not serve the name in the request."),
+    429: ("M_LIMIT_EXCEEDED", "Too many requests."),
+    500: ("M_UNKNOWN", "Internal error of the proxy."),
+    502: ("M_UNKNOWN", "No process of the server can answer at the moment."),
+    503: ("M_UNKNOWN", "The server is not available at the moment."),
+    504: ("M_UNKNOWN", "The server did not answer in time."),
+}
+
+# As Synapse sends them.
+_CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "X-Requested-With, Content-Type, Authorization, Date",
+}
+
+
+def _error(status: int) -> str:
+    """Returns the body of an error that nginx makes."""
+    errcode, error = _ERRORS[status]
+    return json.dumps({"errcode": errcode, "error": error})
+
+
 def proxy_server(topology: Topology) -> dict[str, Any]:
-    """Returns what nginx's server blocks need: names, size of uploads, and the two .well-known answers."""
-    base = public_baseurl(topology)
+    """Returns what nginx's server blocks need: names, size of uploads, the two .well-known answers, and errors."""
+    base = topology.public_baseurl
     url = urlsplit(base)
-    public_name = _host_of(url.netloc)
     more = topology.options["synapse_extra_config"].get("extra_well_known_client_content") or {}
     port = url.port or (443 if url.scheme == "https" else 80)
     return {
         "server_name": topology.server_name,
-        "public_name": public_name,
-        "server_names": list(dict.fromkeys([_host_of(topology.server_name), public_name])),
+        "public_name": topology.public_name,
+        "server_names": list(dict.fromkeys([topology.base_domain, topology.public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
-        "well_known_server": _json_for_nginx({"m.server": f"{public_name}:{port}"}),
+        "well_known_server": _json_for_nginx({"m.server": f"{topology.public_name}:{port}"}),
         "well_known_client": _json_for_nginx({**more, "m.homeserver": {"base_url": base.rstrip("/")}}),
+        "errors": [{"status": status, "body": _error(status)} for status in _ERRORS],
+        "cors_headers": [{"name": name, "value": value} for name, value in _CORS_HEADERS.items()],
+        "misdirected": _error(421),
     }
 
 
 def _json_for_nginx(value: Mapping[str, Any]) -> str:
     """Returns JSON in which nginx finds no variables: it cannot escape a ``$``, and JSON can."""
     return json.dumps(value).replace("$", "\\u0024")
-
-
-def _host_of(address: str) -> str:
-    """Returns a host without its port; an IPv6 address keeps its brackets, as nginx and Matrix write it."""
-    return re.sub(r":[0-9]+$", "", address)
 
 
 def _upstream(

@@ -50,7 +50,7 @@ def shared_config(topology: Topology) -> dict[str, Any]:
     options = topology.options
     config: dict[str, Any] = {
         "server_name": topology.server_name,
-        "public_baseurl": public_baseurl(topology),
+        "public_baseurl": topology.public_baseurl,
         "report_stats": options["synapse_report_stats"],
         "signing_key_path": layout.secret(secrets.SIGNING_KEY),
         "macaroon_secret_key_path": layout.secret(secrets.MACAROON),
@@ -118,11 +118,6 @@ def worker_config(topology: Topology, worker: Process) -> dict[str, Any]:
     if topology.serves_media(worker):
         config["enable_media_repo"] = True
     return {**config, **_own_options(topology, worker)}
-
-
-def public_baseurl(topology: Topology) -> str:
-    """Returns the URL that clients use."""
-    return str(topology.options["synapse_public_baseurl"] or f"https://{topology.server_name}/")
 
 
 def _own_options(topology: Topology, process: Process) -> dict[str, Any]:

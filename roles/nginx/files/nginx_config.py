@@ -19,9 +19,11 @@ Needs nothing but Python, and reads the JSON file beside it, see `Settings`. ngi
 take long to import (dataclasses, tempfile) are not used.
 """
 
+import grp
 import hashlib
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -39,6 +41,10 @@ LOOK_SECONDS = 0.1
 SERVER = re.compile(rb"^(?P<server>  server [^;\n]*?)(?: down)?;(?P<comment> # (?P<process>\S+)(?: alone)?)$", re.M)
 ALONE = b" alone"
 WORKER_CONNECTIONS = re.compile(rb"^([ \t]*worker_connections[ \t]+)[0-9]+;", re.M)
+START, RESTART, RELOAD = "start nginx", "restart nginx", "reload nginx"
+DAEMON_RELOAD = "make systemd read nginx's unit again"
+# As Debian's logrotate makes logs.
+LOG_MODE, LOG_OWNER, LOG_GROUP = 0o640, "www-data", "adm"
 USAGE = "usage: nginx-config plan|test|apply|hold|record [PROCESS]..."
 
 
@@ -56,11 +62,13 @@ class Settings(NamedTuple):
         places: `name` (`main`, `http`, `site`) of each draft, and the `path` below `etc` from which nginx reads it.
         links: `path` and `target` of the links that enable the site.
         disabled: links that must not exist.
+        alone: nginx serves no other sites.
         worker_connections: the number in `nginx.conf`.
         certificates: certificate and key. nginx has to load them again when they change.
         stamp: where the note is of what nginx has loaded.
         drop_in: path of the drop-in of nginx's unit that calls `record`.
         error_log: where nginx logs why it does not load a configuration.
+        logs: the logs of our sites, which are not for all users.
     """
 
     nginx: str
@@ -69,11 +77,13 @@ class Settings(NamedTuple):
     places: Sequence[Mapping[str, str]]
     links: Sequence[Mapping[str, str]]
     disabled: Sequence[str]
+    alone: bool
     worker_connections: int
     certificates: Sequence[str]
     stamp: str
     drop_in: str
     error_log: str
+    logs: Sequence[str]
 
 
 class File(NamedTuple):
@@ -175,6 +185,15 @@ class System:
         except FileNotFoundError:
             return set()
 
+    def protect(self, log: str) -> None:
+        """Makes a log that all but its readers cannot read, as logrotate makes it."""
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, LOG_MODE)
+        try:
+            os.fchmod(file, LOG_MODE)
+            os.fchown(file, pwd.getpwnam(LOG_OWNER).pw_uid, grp.getgrnam(LOG_GROUP).gr_gid)
+        finally:
+            os.close(file)
+
     def wait(self, seconds: float) -> None:
         """Lets time pass."""
         time.sleep(seconds)
@@ -200,10 +219,7 @@ class Configuration:
             return
         changes = self._changes()
         _say(change.text for change in changes)
-        if not self._system.unit().active:
-            _say(["start nginx"])
-        elif changes or not self._is_loaded():
-            _say(["reload nginx"])
+        _say(self._next(self._system.unit(), bool(changes)))
 
     def test(self) -> None:
         """Tests the drafts, if there is an nginx yet.
@@ -212,6 +228,7 @@ class Configuration:
             RefusedError: nginx would not load them.
         """
         if self._system.installed() and (changes := self._changes()):
+            self._protect_logs()
             self._try(changes)
 
     def apply(self, held: Collection[str]) -> None:
@@ -224,21 +241,24 @@ class Configuration:
             RefusedError: nginx does not load them.
         """
         changes = self._changes(held)
+        self._protect_logs()
         if changes:
             self._try(changes)
         before = self._put(changes)
         _say(change.text for change in changes)
         unit = self._system.unit()
+        following = self._next(unit, bool(changes))
         # systemd does not detect the first drop-in of a unit without a daemon-reload.
         if unit.needs_daemon_reload or self._settings.drop_in not in unit.drop_ins:
             self._system.systemctl("daemon-reload")
-        if not unit.active:
+        if following == [START]:
             self._system.systemctl("enable", "--quiet", UNIT)
             self._system.systemctl("start", UNIT)
-            _say(["start nginx"])
-        elif not self._is_loaded():
+        elif following == [RESTART]:
+            self._restart(before)
+        elif following == [RELOAD]:
             self._reload(before)
-            _say(["reload nginx"])
+        _say(following)
 
     def hold(self, held: Collection[str]) -> None:
         """Holds back these processes and no others; the drafts are not looked at.
@@ -263,6 +283,7 @@ class Configuration:
 
     def record(self) -> None:
         """Notes what nginx has loaded."""
+        self._protect_logs()
         _write(self._settings.stamp, File(f"{self._digest()}\n".encode()))
 
     def _changes(self, held: Collection[str] = ()) -> list[Change]:
@@ -355,6 +376,42 @@ class Configuration:
             self._system.wait(LOOK_SECONDS)
         reason = _last_lines(self._settings.error_log)
         raise RefusedError(f"{reason}\nnginx did not load this configuration. {self._put_back(before)}")
+
+    def _next(self, unit: Unit, changed: bool) -> list[str]:
+        """Returns what nginx's unit needs, in one line; none if it needs nothing."""
+        if not unit.active:
+            return [START]
+        if self._is_fresh(unit):
+            return [RESTART]
+        if changed or not self._is_loaded():
+            return [RELOAD]
+        return [DAEMON_RELOAD] if unit.needs_daemon_reload else []
+
+    def _is_fresh(self, unit: Unit) -> bool:
+        """Returns whether nginx runs as its package has started it, for nobody: a restart gives it its sandbox."""
+        return self._settings.alone and self._settings.drop_in not in unit.drop_ins
+
+    def _restart(self, before: Sequence[Change]) -> None:
+        """Restarts nginx.
+
+        Args:
+            before: what to put back if nginx does not start.
+
+        Raises:
+            RefusedError: it does not.
+        """
+        try:
+            self._system.systemctl("restart", UNIT)
+        except RefusedError as refused:
+            text = self._put_back(before)
+            self._system.systemctl("restart", UNIT)
+            raise RefusedError(f"{refused} {text}") from None
+
+    def _protect_logs(self) -> None:
+        """Makes the logs before nginx does, which would make them readable for all."""
+        for path in self._settings.logs:
+            if not os.path.exists(path) or os.stat(path).st_mode & 0o027:
+                self._system.protect(path)
 
     def _put_back(self, before: Sequence[Change]) -> str:
         """Undoes changes, and returns what is in force then."""
@@ -490,7 +547,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = Settings(**json.loads(Path(f"{os.path.realpath(__file__)}.json").read_bytes()))
         run(Configuration(settings, System(settings.nginx)), verb, processes)
-    except (RefusedError, OSError, ValueError, TypeError) as error:
+    except (RefusedError, OSError, ValueError, TypeError, LookupError) as error:
         print(error, file=sys.stderr)
         # nginx starts all the same. The stamp is missing or old then, so the next run reloads it.
         return 0 if verb == "record" else 1

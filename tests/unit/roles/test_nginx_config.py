@@ -105,6 +105,7 @@ class Host(program.System):  # type: ignore[name-defined]
         self.slow = 0
         self.calls: list[str] = []
         self.there = True
+        self.alone = False
         self._generation = 1
         self._pending = 0
         self._before_step: Callable[[], None] = lambda: None
@@ -131,11 +132,13 @@ class Host(program.System):  # type: ignore[name-defined]
             places=[{"name": name, "path": str(self.etc / path)} for name, path in places.items()],
             links=[{"path": str(self.etc / "sites-enabled/m"), "target": "../sites-available/m"}],
             disabled=[str(self.etc / "sites-enabled/default")],
+            alone=self.alone,
             worker_connections=8192,
             certificates=[str(self.certificate), str(self.root / "missing.key")],
             stamp=str(self.stamp),
             drop_in=DROP_IN,
             error_log=str(self.log),
+            logs=[str(self.root / "access.log")],
         )
 
     def run(self, verb: str, *processes: str) -> None:
