@@ -38,8 +38,8 @@ _value:
   description:
     - C(names); what C(listen) gets, as C(plain), C(tls) and C(catch_all).
     - C(settings) of the blocks C(main) and C(http); C(alone) says whether there are no other sites.
-    - C(disabled) has the sites that are disabled, C(include_missing) whether a website of the base domain lacks the
-      include of this collection.
+    - C(disabled) has the sites that are disabled, C(include_missing) whether a website of the base domain lacks
+      the line C(include).
   type: dict
 """
 

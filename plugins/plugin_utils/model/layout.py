@@ -56,8 +56,8 @@ NGINX_DEFAULT_SITE = f"{NGINX_ETC}/sites-enabled/default"
 # For the server block of a website of the base domain, which includes it.
 NGINX_WELL_KNOWN = f"{NGINX_ETC}/snippets/matrix-synapse-well-known.conf"
 NGINX_WELL_KNOWN_INCLUDE = "include snippets/matrix-synapse-well-known*.conf;"
-NGINX_LOG_DIR = "/var/log/nginx"
-NGINX_LOGS = (f"{NGINX_LOG_DIR}/matrix-synapse.access.log", f"{NGINX_LOG_DIR}/matrix-synapse.error.log")
+NGINX_ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
+NGINX_ERROR_LOG = "/var/log/nginx/matrix-synapse.error.log"
 RUN_DIR = "/run/matrix-synapse"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
@@ -203,8 +203,8 @@ def layout() -> dict[str, Any]:
         "nginx_site": NGINX_SITE,
         "nginx_links": [NGINX_SITE_LINK],
         "nginx_well_known": NGINX_WELL_KNOWN,
-        "nginx_well_known_include": NGINX_WELL_KNOWN_INCLUDE,
-        "nginx_logs": list(NGINX_LOGS),
+        "nginx_access_log": NGINX_ACCESS_LOG,
+        "nginx_error_log": NGINX_ERROR_LOG,
         "watchdog_program": f"{LIBEXEC_DIR}/watchdog.py",
         "watchdog_config": f"{CONFIG_DIR}/watchdog.json",
         "watchdog_unit": WATCHDOG_UNIT,

@@ -145,6 +145,7 @@ def proxy_edge(topology: Topology, host: str, found: Mapping[str, Any], variable
             layout.NGINX_OLD_SITE_LINK,
         ],
         "alone": not edge.tenants.servers,
+        "include": layout.NGINX_WELL_KNOWN_INCLUDE,
         "include_missing": edge.included and not edge.includes_ours(),
     }
 
