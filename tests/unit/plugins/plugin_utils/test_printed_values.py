@@ -63,8 +63,16 @@ def parsed(folder: Path, text: str) -> list[Directive]:
 
 
 def form(directives: list[Directive]) -> list[Any]:
-    """Returns the names of directives and what is in their blocks, without their values."""
-    return [(entry["directive"], len(entry["args"]), form(entry.get("block", []))) for entry in directives]
+    """Returns the names of directives and what is in their blocks, without their values; in a map, names are values."""
+    return [
+        (entry["directive"], len(entry["args"]), _form_of_map(block) if entry["directive"] == "map" else form(block))
+        for entry in directives
+        for block in [entry.get("block", [])]
+    ]
+
+
+def _form_of_map(entries: list[Directive]) -> list[Any]:
+    return [(len(entry["args"]), len(entry.get("block", []))) for entry in entries]
 
 
 @cache
