@@ -13,7 +13,7 @@ DEFAULT = "default"
 """The name of the server that the package itself starts."""
 
 _MARK = "Ansible managed"
-_DROP_IN = "{package}.service.d/matrix-synapse.conf"
+_DROP_IN = "{unit}.service.d/matrix-synapse.conf"
 _SETTING = re.compile(r'^\s*(bind|port|requirepass|unixsocket)\s+"?([^"\s]*)', re.MULTILINE)
 _KEYS = re.compile(r"^db[0-9]+:keys=([0-9]+)", re.MULTILINE)
 
@@ -36,15 +36,17 @@ def _of_package(package: str, run: Run, root: Path) -> Iterator[dict[str, Any]]:
     config_dir = root / "etc" / word
     if not (root / "usr/bin" / package).exists():
         return
-    drop_in = root / "etc/systemd/system" / _DROP_IN.format(package=package)
+    drop_in = root / "etc/systemd/system" / _DROP_IN.format(unit=package)
     default = {"package": package, "name": DEFAULT, "ours": drop_in.exists(), "running": False, "content": None}
     if not default["ours"]:
         default["running"] = run(["systemctl", "is-active", "--quiet", f"{package}.service"])[0] == 0
         default["content"] = _content(word, config_dir / f"{word}.conf", run) if default["running"] else None
     yield default
     for path in sorted(config_dir.glob(f"{word}-*.conf")):
-        ours = _MARK in _text(path)[:200]
         name = path.name[len(word) + 1 : -len(".conf")]
+        # A run that was cut off may have written only the first of the two files.
+        drop_in = root / "etc/systemd/system" / _DROP_IN.format(unit=f"{package}@{name}")
+        ours = drop_in.exists() or _MARK in _text(path)[:200]
         yield {"package": package, "name": name, "ours": ours, "running": None, "content": None}
 
 

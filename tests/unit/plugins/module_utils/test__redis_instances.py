@@ -80,5 +80,7 @@ def test_further_instances_are_ours_or_somebody_elses(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.write("etc/redis/redis-synapse.conf", "#\n# Ansible managed\n#\nport 0\n")
     host.write("etc/redis/redis-shop.conf", "port 6400\n")
-    _, shop, synapse = instances(host.run, tmp_path)
-    assert [(entry["name"], entry["ours"]) for entry in (shop, synapse)] == [("shop", False), ("synapse", True)]
+    host.write("etc/redis/redis-chat.conf", "port 0\n")
+    host.write("etc/systemd/system/redis-server@chat.service.d/matrix-synapse.conf")
+    _, *further = instances(host.run, tmp_path)
+    assert {entry["name"]: entry["ours"] for entry in further} == {"chat": True, "shop": False, "synapse": True}
