@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: help setup setup-light demo demo-down test test-unit test-proxy lint molecule requirements clean lock routes \
-  routes-check compare-rendered conformance benchmark-routing benchmark-runs benchmark-capacity test-ansible release
+  routes-check proof compare-rendered conformance benchmark-routing benchmark-runs benchmark-capacity test-ansible release
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -58,6 +58,9 @@ routes: setup-light ## Read what a Synapse release serves, and print what is new
 routes-check: setup-light ## Read the newest release again, and compare
 	@python -m tools.routes check
 	@python -m tools.replication check
+
+proof: setup ## Compare what main and workers of a release answer, and record it: make proof RELEASE=1.163.2
+	@python -m tools.proof $(RELEASE)
 
 compare-rendered: setup-light ## Show what changes in the files of hosts since BASE=… (ARGS="--ignore '/etc/nginx/*' --only 'full-*'")
 	@python -m tools.compare_rendered $(if $(BASE),--base '$(BASE)') $(ARGS)

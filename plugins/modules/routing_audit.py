@@ -30,6 +30,12 @@ options:
     type: list
     elements: str
     default: []
+  proof:
+    description:
+      - The proof of the installed release, C(roles/audit/files/proofs/RELEASE.json). It names the routes that a worker
+        was seen to serve as the main process does.
+      - Without it no route counts as proven.
+    type: json
   http_conf:
     description: The file with nginx's maps and upstreams.
     type: path
@@ -76,6 +82,13 @@ offloadable:
   type: list
   elements: str
   returned: success
+unproven:
+  description:
+    - What workers get although their answers were never compared with those of main for this release, as methods and
+      templates of paths.
+  type: list
+  elements: str
+  returned: success
 release:
   description: The release of Synapse that is installed.
   type: str
@@ -86,7 +99,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.baremetal.synapse.plugins.module_utils.conformance.judge import Fleet
@@ -110,6 +123,7 @@ def main() -> None:
             "registry": {"type": "json", "required": True},
             "processes": {"type": "list", "elements": "json", "required": True},
             "kept_on_main": {"type": "list", "elements": "str", "default": []},
+            "proof": {"type": "json"},
             "http_conf": {"type": "path", "required": True},
             "site_conf": {"type": "path", "required": True},
             "server_name": {"type": "str", "required": True},
@@ -153,7 +167,14 @@ def audit(parameters: Mapping[str, Any], nginx: Path) -> Dict[str, Any]:
         "wrong": verdict.wrong[:_SHOWN],
         "wrong_count": len(verdict.wrong),
         "offloadable": sorted(verdict.offloadable),
+        "unproven": sorted(verdict.on_workers - proven(parameters.get("proof"))),
     }
+
+
+def proven(proof: Optional[str]) -> Set[str]:
+    """Returns the routes that a proof names, as methods and templates of paths."""
+    routes = json.loads(proof)["routes"] if proof else []
+    return {f"{route['method']} {route['path']}" for route in routes if "proven" in route}
 
 
 def _read(parameters: Mapping[str, Any], name: str) -> str:

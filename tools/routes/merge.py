@@ -33,6 +33,7 @@ class Identity:
         when: the setting that it depends on, None if it is always there.
         writes: the stream whose writer alone can serve it, None if any process can.
         session: it reads or writes a session in the memory of one process.
+        lacks: what the objects of a worker lack, so that main alone serves it although workers register it.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Identity:
     when: str | None
     writes: str | None
     session: bool
+    lacks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def text(book: Book) -> str:
                 "when": route.identity.when,
                 "writes": route.identity.writes,
                 "session": route.identity.session,
+                **({"lacks": route.identity.lacks} if route.identity.lacks else {}),
                 "servlet": route.servlet,
                 "since": route.since,
                 "until": route.until,
@@ -222,8 +225,10 @@ def _served(entry: object, place: str) -> Served:
     if not isinstance(entry, dict):
         raise RoutesError(f"{place} is no object. {_REMAKE}")
     for name, kinds in _FIELDS.items():
-        if name not in entry or not isinstance(entry[name], kinds):
+        if not isinstance(entry.get(name, _ABSENT), kinds):
             raise RoutesError(f"{place}: {name} is {entry.get(name)!r}, which it cannot be. {_REMAKE}")
+    if not isinstance(entry.get("lacks", ""), str):
+        raise RoutesError(f"{place}: lacks is {entry['lacks']!r}, which it cannot be. {_REMAKE}")
     identity = Identity(
         path=entry["path"],
         methods=_texts(entry, "methods", place),
@@ -232,10 +237,12 @@ def _served(entry: object, place: str) -> Served:
         when=entry["when"],
         writes=entry["writes"],
         session=entry["session"],
+        lacks=entry.get("lacks"),
     )
     return Served(identity, entry["servlet"])
 
 
+_ABSENT = object()
 _FIELDS: dict[str, tuple[type, ...]] = {
     "path": (str,),
     "when": (str, type(None)),

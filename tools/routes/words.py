@@ -35,6 +35,7 @@ class _Facts:
     writes: str | None
     session: bool
     open: bool
+    lacks: str | None
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -85,6 +86,7 @@ def _facts(routes: Iterable[Served]) -> dict[_Request, _Facts]:
             writes=next((one.identity.writes for one in entries if one.identity.writes), None),
             session=any(one.identity.session for one in entries),
             open=any(_OPEN.search(one.identity.path) for one in entries),
+            lacks=next((one.identity.lacks for one in entries if one.identity.lacks), None),
         )
         for request, entries in found.items()
     }
@@ -95,7 +97,8 @@ def _sentences(old: _Facts | None, new: _Facts | None) -> list[str]:
         return ["gone"]
     if old is None:
         who = "by main and workers" if new.main and new.worker else "by workers only" if new.worker else "by main only"
-        more = [f"only with {_settings(new)}"] if new.settings else []
+        more = [f"workers lack {new.lacks}"] if new.lacks else []
+        more += [f"only with {_settings(new)}"] if new.settings else []
         more += [f"writes {new.writes}: must reach its writer"] if new.writes else []
         more += ["keeps a session in memory: must reach one process"] if new.session else []
         return [", ".join([f"new: {who}", *more])]
@@ -105,10 +108,14 @@ def _sentences(old: _Facts | None, new: _Facts | None) -> list[str]:
 def _process(old: _Facts, new: _Facts) -> list[str]:
     found = []
     if bool(old.worker) != bool(new.worker):
-        found.append("now served by workers too" if new.worker else "no longer served by workers")
+        found.append("now served by workers too" if new.worker else f"no longer served by workers{_why(new)}")
     if bool(old.main) != bool(new.main):
         found.append("now served by main too" if new.main else "no longer served by main")
     return found
+
+
+def _why(facts: _Facts) -> str:
+    return f": they lack {facts.lacks}" if facts.lacks else ""
 
 
 def _resources(old: _Facts, new: _Facts) -> list[str]:

@@ -139,6 +139,8 @@ class _Judgement:
         """Writes are at a writer of their stream, and main has only what no worker could serve."""
         method, path = case.request.method, case.request.path
         streams = {route.writes for route in served if route.writes}
+        if not member.is_main and method != "HEAD":
+            self._verdict.on_workers.add(f"{method} {case.path}")
         for stream in streams:
             if not self._fleet.writes(member, stream):
                 self._verdict.at_non_writers.append(f"{method} {path} writes {stream} and went to {member.name}")

@@ -20,6 +20,7 @@ class Verdict:
         broken_affinities: what belongs to one process and met several.
         offloadable: what main served although a worker of this fleet could: methods and templates of paths.
         kept: the same, but with a reason: templates of paths.
+        on_workers: what workers served: methods and templates of paths.
         per_process: how many requests each process got.
         wrong_per_process: how many of them it cannot answer.
     """
@@ -31,6 +32,7 @@ class Verdict:
     broken_affinities: List[str] = field(default_factory=list)
     offloadable: Set[str] = field(default_factory=set)
     kept: Set[str] = field(default_factory=set)
+    on_workers: Set[str] = field(default_factory=set)
     per_process: Counter[str] = field(default_factory=Counter)
     wrong_per_process: Counter[str] = field(default_factory=Counter)
 
@@ -41,6 +43,7 @@ class Verdict:
             getattr(self, name).extend(getattr(other, name))
         self.offloadable |= other.offloadable
         self.kept |= other.kept
+        self.on_workers |= other.on_workers
         self.per_process.update(other.per_process)
         self.wrong_per_process.update(other.wrong_per_process)
 

@@ -41,6 +41,7 @@ class Route:
         when: the settings under which it is so, joined by " + " (``!`` for one that is off); None for always.
         writes: the stream that it writes, if every process but the writer answers 500; else None.
         session: it needs a session in the memory of the process that began it.
+        lacks: what the objects of a worker lack: workers register it, but only main can answer; None for nothing.
         servlet: the class of Synapse that serves it.
         since: the first known release in which it is so.
         until: the first known release in which it is no longer so; None if it still is.
@@ -53,6 +54,7 @@ class Route:
     when: str | None
     writes: str | None
     session: bool
+    lacks: str | None = None
     servlet: str
     since: Release
     until: Release | None
@@ -156,6 +158,7 @@ def _route(entry: Mapping[str, Any]) -> Route:
         when=entry["when"],
         writes=entry["writes"],
         session=bool(entry["session"]),
+        lacks=entry.get("lacks"),
         servlet=str(entry["servlet"]),
         since=_release(entry["since"]),
         until=None if entry["until"] is None else _release(entry["until"]),

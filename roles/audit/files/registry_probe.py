@@ -19,6 +19,8 @@ Each route, in the order in which Synapse looks for them:
               default, as what is guarded by an experimental flag that is on by default
     writes    the stream whose writer alone can serve it, every other process answering 500; null if any will do
     session   whether it uses a session in the memory of one process
+    lacks     what the objects of a worker have not got although those of main have, and the servlet uses: workers
+              register such a route, but answer 500, so that they are not in `worker`; left out if there is nothing
     servlet   the name of its class
 
 Several entries for one path and method hold beside each other, each under its own condition.
@@ -513,7 +515,16 @@ class Node:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, Any]] = []
         self.streams: set[str] = set()
+        self.lacks: set[str] = set()
         self.session = False
+
+
+class Reached(NamedTuple):
+    """What a request comes to."""
+
+    streams: frozenset[str]
+    lacks: frozenset[str]
+    session: bool
 
 
 class Walker:
@@ -529,9 +540,13 @@ class Walker:
         # Whose identity is a key has to live on.
         self._alive: list[Any] = []
 
-    def reach(self, function: Any) -> tuple[set[str], bool]:
-        """Returns the streams whose writer alone can serve what calls this, and whether it uses a session in memory."""
-        streams, session = set(), False
+    def reach(self, function: Any) -> Reached:
+        """Returns what a call comes to.
+
+        These are the streams whose writer alone can serve it, the attributes that are missing, and whether it uses a
+        session in memory.
+        """
+        streams, lacks, session = set(), set(), False
         todo, seen = [_parts(function)], set()
         while todo:
             owner, code = todo.pop()
@@ -541,12 +556,13 @@ class Walker:
             seen.add(key)
             node = self._node(owner, code)
             streams |= node.streams
+            lacks |= node.lacks
             session = session or node.session
             todo.extend(node.calls)
-        return streams, session
+        return Reached(frozenset(streams), frozenset(lacks), session)
 
-    def chain(self, function: Any, stream: str) -> list[str]:
-        """Returns by which functions a stream's refusal is reached, for those who doubt it."""
+    def chain(self, function: Any, what: str) -> list[str]:
+        """Returns by which functions a stream's refusal, a missing attribute or a session is reached, to check it."""
         todo: list[tuple[Any, Any, list[str]]] = [(*_parts(function), [])]
         seen: set[Any] = set()
         while todo:
@@ -555,7 +571,7 @@ class Walker:
                 continue
             seen.add((id(owner), code))
             node, here = self._node(owner, code), [*path, getattr(code, "__qualname__", "?")]
-            if stream in node.streams or (stream == "session" and node.session):
+            if what in (*node.streams, *node.lacks) or (what == "session" and node.session):
                 return here
             todo.extend((*call, here) for call in node.calls)
         return []
@@ -727,6 +743,8 @@ class _Reader:
             kept = _static(owner, node.attr)
             # Whose getter may do anything; only its code is of interest.
             value = kept.fget if isinstance(kept, property) else _attribute(owner, node.attr)
+            if value is _NOTHING and _is_store(owner) and hasattr(_main_store(), node.attr):
+                self.node.lacks.add(node.attr)
             if isinstance(value, dict) and "session" in (node.attr + _annotation(owner, node.attr)).lower():
                 self.node.session = True
             if _COMPILED.match(type(value).__name__) and not _text(type(value)):
@@ -778,15 +796,22 @@ class _Reader:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             return not self.known(test.operand)
         if isinstance(test, ast.BoolOp):
-            decisive = isinstance(test.op, ast.Or)
-            results = [self.truth(value) for value in test.values]
-            if decisive in results:
-                return decisive
-            if None in results:
-                raise _UnknownError
-            return not decisive
+            return self.joined(test)
         if isinstance(test, ast.Call):
             return self.instance_of(test)
+        told = self.about_main(test)
+        return self.about_writers(test) if told is None else told
+
+    def joined(self, test: ast.BoolOp) -> bool:
+        decisive = isinstance(test.op, ast.Or)
+        results = [self.truth(value) for value in test.values]
+        if decisive in results:
+            return decisive
+        if None in results:
+            raise _UnknownError
+        return not decisive
+
+    def about_writers(self, test: ast.expr) -> bool:
         if not _ABOUT_WRITERS.search(ast.unparse(test)):
             raise _UnknownError
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
@@ -797,6 +822,21 @@ class _Reader:
                 # On SQLite some are true in every process.
                 return value and not (isinstance(test, ast.Attribute) and self.assigned(test))
         raise _UnknownError
+
+    def about_main(self, test: ast.expr) -> bool | None:
+        """Returns what a test comes to that tells a worker from main: by its app, or by a function that asks main.
+
+        None if the test is another one. Main has None in the place of such a function, which may mean anything.
+        """
+        node = test.left if isinstance(test, ast.Compare) and _is_none(test) else test
+        values = self.values(node) if isinstance(node, (ast.Attribute, ast.Name)) else []
+        if getattr(node, "attr", None) == "worker_app" and len(values) == 1:
+            on_worker = values[0] is not None
+        elif values and all(map(_asks_another_process, values)):
+            on_worker = True
+        else:
+            return None
+        return on_worker if node is test else on_worker == isinstance(test.ops[0], ast.IsNot)  # type: ignore[attr-defined]
 
     def instance_of(self, test: ast.Call) -> bool:
         if not (isinstance(test.func, ast.Name) and test.func.id == "isinstance" and len(test.args) == 2):
@@ -814,6 +854,30 @@ class _Reader:
         if not found or any(value is not found[0] and value != found[0] for value in found[1:]):
             raise _UnknownError
         return found[0]
+
+
+def _is_none(test: ast.Compare) -> bool:
+    return (
+        len(test.ops) == 1
+        and isinstance(test.ops[0], (ast.Is, ast.IsNot))
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value is None
+    )
+
+
+def _asks_another_process(value: Any) -> bool:
+    return callable(value) and "make_client.<locals>" in getattr(_parts(value)[1], "__qualname__", "")
+
+
+def _is_store(owner: Any) -> bool:
+    """Returns whether an object is the store of a process: the class that workers have is not that of main."""
+    return type(owner).__module__ in ("synapse.app.generic_worker", "synapse.storage.databases.main")
+
+
+@functools.cache
+def _main_store() -> type:
+    found: type = sys.modules["synapse.storage.databases.main"].DataStore
+    return found
 
 
 def _static(owner: Any, name: str) -> Any:
@@ -1259,6 +1323,7 @@ class _Row(NamedTuple):
     worker: tuple[str, ...]
     writes: str | None
     session: bool
+    lacks: str | None
 
 
 def _entries(merged: dict[Where, set[str]], handlers: dict[tuple[Where, str], Handler]) -> list[dict[str, Any]]:
@@ -1267,21 +1332,29 @@ def _entries(merged: dict[Where, set[str]], handlers: dict[tuple[Where, str], Ha
     for (_kind, _resource, served), _name in handlers:
         order.setdefault(served, len(order))
     places: dict[tuple[Served, str, str], dict[str, set[str]]] = {}
-    used: dict[tuple[Served, str], tuple[str, Handler]] = {}
-    for where in sorted(merged, key=lambda one: (one[0] != "worker", one[1:])):
+    used: dict[tuple[Served, str], dict[str, Handler]] = {}
+    for where in sorted(merged, key=lambda one: one[1:]):
         kind, resource, served = where
         for condition in merged[where]:
             handler = _handler(handlers, where, condition)
             places.setdefault((served, condition, handler.servlet), {}).setdefault(kind, set()).add(resource)
-            # A worker's code counts where a worker serves it: what it refuses, main may do in releases in which a
-            # stream can only be main's.
-            used.setdefault((served, handler.servlet), (kind, handler))
+            used.setdefault((served, handler.servlet), {}).setdefault(kind, handler)
     comes_to = _comes_to(used)
     versions: dict[Any, list[Served]] = {}
     for (served, condition, servlet), kinds in places.items():
         prefix, found_versions, rest = split_version(served.path)
         main, worker = (tuple(one for one in RESOURCES if one in kinds.get(kind, ())) for kind in ("main", "worker"))
-        row = _Row(condition, main, worker, *comes_to[served, servlet])
+        streams, lacks, session = comes_to[served, servlet]
+        if lacks and not main:
+            continue
+        row = _Row(
+            when=condition,
+            main=main,
+            worker=() if lacks else worker,
+            writes=" + ".join(sorted(streams)) or None,
+            session=session,
+            lacks=", ".join(sorted(lacks)) or None,
+        )
         versions.setdefault((row, servlet, served.method, prefix, bool(found_versions), rest), []).append(served)
     methods: dict[tuple[str, _Row], dict[str, tuple[int, str]]] = {}
     for (row, servlet, method, prefix, _versioned, rest), members in versions.items():
@@ -1296,6 +1369,7 @@ def _entries(merged: dict[Where, set[str]], handlers: dict[tuple[Where, str], Ha
             "when": row.when or None,
             "writes": row.writes,
             "session": row.session,
+            **({"lacks": row.lacks} if row.lacks else {}),
             "servlet": ", ".join(sorted({servlet for _, servlet in by_method.values()})),
         }
         for (path, row), by_method in sorted(
@@ -1312,18 +1386,31 @@ def _handler(handlers: dict[tuple[Where, str], Handler], where: Where, condition
     return handlers[where, ""]
 
 
-def _comes_to(used: dict[tuple[Served, str], tuple[str, Handler]]) -> dict[tuple[Served, str], tuple[Any, bool]]:
-    """Follows the code of each request: the stream that must be written by its writer, and the use of a session."""
+def _comes_to(used: dict[tuple[Served, str], dict[str, Handler]]) -> dict[tuple[Served, str], Reached]:
+    """Follows the code of each request.
+
+    A worker's code counts where a worker serves it: what it refuses, main may do in releases in which a stream can only
+    be main's. If a worker lacks what main has, main alone serves it, and main's code counts.
+    """
     walker = Walker()
-    found: dict[tuple[Served, str], tuple[Any, bool]] = {}
-    for key, (kind, handler) in used.items():
-        streams, session = walker.reach(handler.function)
-        if "--explain" in sys.argv:
-            for one in [*sorted(streams), *(["session"] if session else [])]:
-                chain = " > ".join(walker.chain(handler.function, one))
-                print(f"{one}: {kind}, {key[0].method} {key[0].path}: {chain}", file=sys.stderr)
-        found[key] = (" + ".join(sorted(streams)) or None, session)
+    found: dict[tuple[Served, str], Reached] = {}
+    for (served, servlet), handlers in used.items():
+        kind = "worker" if "worker" in handlers else "main"
+        reached = walker.reach(handlers[kind].function)
+        _explain(walker, f"{kind}, {served.method} {served.path}", handlers[kind], reached)
+        if reached.lacks and "main" in handlers:
+            on_main = walker.reach(handlers["main"].function)
+            # What main lacks, too, is in code that no process comes to.
+            lacks = reached.lacks - on_main.lacks
+            reached = (on_main if lacks else reached)._replace(lacks=lacks)
+        found[served, servlet] = reached
     return found
+
+
+def _explain(walker: Walker, where: str, handler: Handler, reached: Reached) -> None:
+    if "--explain" in sys.argv:
+        for one in [*sorted(reached.streams), *sorted(reached.lacks), *(["session"] if reached.session else [])]:
+            print(f"{one}: {where}: {' > '.join(walker.chain(handler.function, one))}", file=sys.stderr)
 
 
 def main() -> int:

@@ -72,6 +72,16 @@ def test_a_route_that_comes_back_has_two_times() -> None:
     assert lasts("/gap") == [("1.100.0", "1.130.0"), ("1.163.2", None)]
 
 
+def test_what_workers_lack_is_kept_beside_the_route_and_left_out_where_there_is_nothing(tmp_path: Path) -> None:
+    book = add(ALL, "1.163.2", [SYNC, served("/openid", worker=(), lacks="get_user_id_for_open_id_token")])
+    path = tmp_path / "routes.json"
+    path.write_text(text(book))
+    assert read(path) == book
+    assert [line for line in path.read_text().splitlines() if "lacks" in line] == [
+        line for line in path.read_text().splitlines() if "/openid" in line
+    ]
+
+
 def test_releases_are_in_the_order_of_their_numbers() -> None:
     assert ALL.releases == ("1.84.1", "1.100.0", "1.130.0", "1.163.2")
 
@@ -160,6 +170,7 @@ def broken(**changes: Any) -> dict[str, Any]:
         (broken(path=None), "route 1: path is None"),
         (broken(methods=[1]), r"route 1: methods is \[1\]"),
         (broken(session="no"), "route 1: session is 'no'"),
+        (broken(lacks=["x"]), r"route 1: lacks is \['x'\]"),
         (broken(until="1.99.0"), "route 1: since '1.100.0' and until '1.99.0' are not both known"),
     ],
 )

@@ -34,6 +34,13 @@ class Store:
     async def read(self):
         return 1
 
+class WorkerStore:
+    # The package whose stores are not those of main.
+    __module__ = "synapse.app.generic_worker"
+
+    async def known(self):
+        return 1
+
 class Sender:
     def __init__(self, hs):
         self._writers = hs.writers.account_data
@@ -65,6 +72,16 @@ class Servlet:
         self._is_typing_writer = hs.name in hs.writers.typing
         self.store = Store(hs)
         self.sender = Sender(hs)
+        self.worker_store = WorkerStore()
+
+    async def on_lacking(self, request):
+        store = self.worker_store
+        await store.known()
+        if request.token:
+            await self.deeper(request)
+
+    async def deeper(self, request):
+        return await self.worker_store.get_user_for_token(request.token)
 
     async def on_asserted(self, request):
         if request.kind == "m.read":
@@ -103,7 +120,7 @@ class Servlet:
 
 
 @pytest.fixture
-def servlet(tmp_path: Path) -> Iterator[Any]:
+def servlet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A servlet of a module of the package that the probe follows, in a process that writes nothing."""
     path = tmp_path / "servlets.py"
     path.write_text(CODE)
@@ -111,6 +128,9 @@ def servlet(tmp_path: Path) -> Iterator[Any]:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
     exec(compile(CODE, str(path), "exec"), vars(module))  # noqa: S102  # its own text, above
+    main_store = types.ModuleType("synapse.storage.databases.main")
+    main_store.DataStore = type("DataStore", (), {"get_user_for_token": None})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, main_store.__name__, main_store)
     writers = types.SimpleNamespace(typing=["w"], receipts=["w"], account_data=["w"])
     hs = types.SimpleNamespace(name="probe", writers=writers, get_run=lambda: None)
     yield module.Servlet(hs)
@@ -127,16 +147,43 @@ def servlet(tmp_path: Path) -> Iterator[Any]:
     ],
 )
 def test_a_write_that_only_the_writer_serves_names_its_stream(servlet: Any, method: str, stream: str) -> None:
-    assert probe.Walker().reach(getattr(servlet, method)) == ({stream}, False)
+    assert probe.Walker().reach(getattr(servlet, method)) == ({stream}, set(), False)
 
 
 @pytest.mark.parametrize("method", ["on_forwarded", "on_local", "on_background", "on_bad_request"])
 def test_what_any_process_serves_writes_no_stream(servlet: Any, method: str) -> None:
-    assert probe.Walker().reach(getattr(servlet, method)) == (set(), False)
+    assert probe.Walker().reach(getattr(servlet, method)) == (set(), set(), False)
 
 
 def test_a_session_in_memory_is_seen_wherever_it_is_used(servlet: Any) -> None:
-    assert probe.Walker().reach(servlet.on_session) == (set(), True)
+    assert probe.Walker().reach(servlet.on_session) == (set(), set(), True)
+
+
+def test_what_the_store_of_a_worker_lacks_is_named_with_the_way_to_it(servlet: Any) -> None:
+    walker = probe.Walker()
+    assert walker.reach(servlet.on_lacking).lacks == {"get_user_for_token"}
+    assert walker.chain(servlet.on_lacking, "get_user_for_token") == ["Servlet.on_lacking", "Servlet.deeper"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [
+        (("worker", "main"), {"get_user_for_token"}),
+        (("worker",), {"get_user_for_token"}),
+        (("main",), set()),
+    ],
+)
+def test_a_worker_lacks_what_main_has(servlet: Any, kinds: tuple[str, ...], found: set[str]) -> None:
+    functions = {"worker": servlet.on_lacking, "main": servlet.on_local}
+    served = probe.Served("/openid", "GET")
+    handlers = {kind: probe.Handler("Servlet", functions[kind]) for kind in kinds}
+    assert probe._comes_to({(served, "Servlet"): handlers})[served, "Servlet"].lacks == found
+
+
+def test_what_main_lacks_too_is_in_code_that_nobody_comes_to(servlet: Any) -> None:
+    served = probe.Served("/openid", "GET")
+    handlers = {kind: probe.Handler("Servlet", servlet.on_lacking) for kind in ("main", "worker")}
+    assert probe._comes_to({(served, "Servlet"): handlers})[served, "Servlet"].lacks == set()
 
 
 def test_it_can_be_asked_how_a_stream_is_reached(servlet: Any) -> None:

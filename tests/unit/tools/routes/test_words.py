@@ -28,6 +28,7 @@ def served(path: str = "/x", methods: tuple[str, ...] = ("GET",), **other: Any) 
         ({"worker": ()}, {}, "now served by workers too: GET /x"),
         ({}, {"worker": ()}, "no longer served by workers: GET /x"),
         ({"main": ()}, {}, "now served by main too: GET /x"),
+        ({}, {"worker": (), "lacks": "get_x"}, "no longer served by workers: GET /x, they lack get_x"),
         ({}, {"main": ()}, "no longer served by main: GET /x"),
         ({}, {"writes": "typing"}, "now writes stream typing: GET /x, must reach its writer"),
         (
@@ -52,6 +53,7 @@ def test_a_change_is_told(old: dict[str, Any], new: dict[str, Any], words: str) 
     [
         ({}, "new: GET /x, by main and workers"),
         ({"worker": ()}, "new: GET /x, by main only"),
+        ({"worker": (), "lacks": "get_x"}, "new: GET /x, by main only, workers lack get_x"),
         ({"main": ()}, "new: GET /x, by workers only"),
         ({"when": "email"}, "new: GET /x, by main and workers, only with email"),
         ({"writes": "typing"}, "new: GET /x, by main and workers, writes typing: must reach its writer"),
