@@ -69,6 +69,7 @@ class Instance:
         duties: the duties that it has by this configuration.
         links: links whose targets count, not what they lead to.
         files: files, and directories whose files count, each as a whole.
+        hidden: files that the process cannot read, so that they do not count.
         options: a YAML file whose options count separately, None for none.
         nested: options of it that are split once more.
         ignored: options of it that do not matter to this process.
@@ -78,6 +79,7 @@ class Instance:
     duties: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     options: str | None = None
     nested: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -87,7 +89,8 @@ class Instance:
     def of(cls, plain: Mapping[str, Any]) -> Instance:
         """Read it from plain data."""
         lists = {
-            key: tuple(plain.get(key, ())) for key in ("duties", "links", "files", "nested", "ignored", "reloaded")
+            key: tuple(plain.get(key, ()))
+            for key in ("duties", "links", "files", "hidden", "nested", "ignored", "reloaded")
         }
         return cls(options=plain.get("options"), **lists)
 
@@ -103,13 +106,26 @@ class Instance:
         for entry in self.files:
             inside = {str(path) for path in Path(entry).iterdir()} if os.path.isdir(entry) else {entry}
             inside |= {path for path in pending if path.startswith(f"{entry}/")}
-            for path in sorted(inside):
+            for path in sorted(inside.difference(self.hidden)):
                 hashed = pending[path].get(_WHOLE) if path in pending else _file_digest(path)
                 if hashed is not None:
                     found[path] = hashed
         if self.options is not None:
             found.update({f"{self.options}: {key}": value for key, value in self._options(pending).items()})
         return found
+
+    def changed_since(
+        self, started: Mapping[str, str], pending: Mapping[str, Mapping[str, str]] | None = None
+    ) -> list[str]:
+        """Return the inputs that differ from those of the start. A file that is hidden since then did not change.
+
+        Args:
+            started: the hashes at the start.
+            pending: as of ``now``.
+        """
+        return changed_since(
+            {key: value for key, value in started.items() if key not in self.hidden}, self.now(pending)
+        )
 
     def _options(self, pending: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         path = str(self.options)

@@ -113,7 +113,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import Instance, changed_since, read_note
+from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import Instance, read_note
 from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd, UnitState
 
 UNDER_WAY = ("activating", "deactivating", "reloading")
@@ -130,7 +130,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the entry of one process."""
     note = read_note(directory, name) if state.active in ("active", "reloading") else None
-    changed = [] if note is None or wanted is None else changed_since(note["inputs"], wanted.now(pending))
+    changed = [] if note is None or wanted is None else wanted.changed_since(note["inputs"], pending)
     return {
         "name": name,
         "unit": unit,

@@ -146,7 +146,7 @@ def test_a_limited_run_changes_nothing() -> None:
 def test_a_limited_run_brings_secrets_from_the_main_host(fleet: Deployment) -> None:
     """A lost copy and a changed one are as on the main host again, and no output shows them."""
     machine = fleet.on(WORKER_HOSTS[0])
-    lost, changed = (f"{LAYOUT['secrets_dir']}/{name}" for name in ("form_secret", "redis_password"))
+    lost, changed = (f"{LAYOUT['secrets_dir']}/{name}" for name in ("macaroon_secret_key", "redis_password"))
     wrong = secrets.token_hex(16)
     machine.shell(f"rm {lost}; echo {wrong} > {changed}")
     arguments = ("ansible-playbook", SITE, f"--limit={machine.name}", "--tags=synapse", "--diff", "-vvv")

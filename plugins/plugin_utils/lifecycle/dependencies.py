@@ -14,6 +14,7 @@ from ..model.duties import DUTIES, DUTY_OF_OPTION, Duty
 from ..model.process import Process
 from ..model.releases import Release
 from ..model.topology import Topology
+from ..synapse.secrets import hidden_files
 from ..synapse.units import unit_of
 
 NESTED_OPTIONS = ("instance_map", "stream_writers")
@@ -52,6 +53,7 @@ def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
         "duties": list(process.duties),
         "links": [layout.CURRENT],
         "files": [*own, layout.LOG_CONFIG, layout.SECRETS_DIR, *units, *map(str, registrations)],
+        "hidden": hidden_files(topology, process),
         "options": layout.SHARED_CONFIG,
         "nested": list(NESTED_OPTIONS),
         "ignored": _ignored(topology, process),

@@ -54,7 +54,6 @@ def shared_config(topology: Topology) -> dict[str, Any]:
         "report_stats": options["synapse_report_stats"],
         "signing_key_path": layout.secret(secrets.SIGNING_KEY),
         "macaroon_secret_key_path": layout.secret(secrets.MACAROON),
-        "form_secret_path": layout.secret(secrets.FORM),
         "trusted_key_servers": options["synapse_trusted_key_servers"],
         "suppress_key_server_warning": True,
         "max_upload_size": options["synapse_max_upload_size"],
@@ -96,6 +95,7 @@ def main_config(topology: Topology) -> dict[str, Any]:
     config: dict[str, Any] = {
         "log_config": layout.LOG_CONFIG,
         "listeners": listeners,
+        "form_secret_path": layout.secret(secrets.FORM),
         "registration_shared_secret_path": layout.secret(secrets.REGISTRATION),
     }
     if topology.workers and topology.serves_media(main):
@@ -117,6 +117,8 @@ def worker_config(topology: Topology, worker: Process) -> dict[str, Any]:
     }
     if topology.serves_media(worker):
         config["enable_media_repo"] = True
+    if secrets.needs(topology, worker, secrets.FORM):
+        config["form_secret_path"] = layout.secret(secrets.FORM)
     return {**config, **_own_options(topology, worker)}
 
 

@@ -15,6 +15,8 @@ def drop_in(unit: Mapping[str, Any], media_store_path: str) -> str:
     if unit["needs_media_store"]:
         of_unit.append(f"RequiresMountsFor={quoting.systemd(media_store_path)}")
         of_service.append(f"ReadWritePaths={quoting.systemd(media_store_path)}")
+    if unit["hidden"]:
+        of_service.append(f"InaccessiblePaths={' '.join(f'-{path}' for path in unit['hidden'])}")
     of_service += [f"{name}={value}" for name, value in sorted(unit["service"].items())]
     of_service += [
         f"Environment={quoting.systemd(f'{name}={value}')}" for name, value in sorted(unit["environment"].items())

@@ -10,6 +10,7 @@ from ..model import layout
 from ..model.process import Process, Settings
 from ..model.topology import Topology
 from .config import health, metrics_address
+from .secrets import hidden_files
 
 
 def unit_of(process: Process) -> str:
@@ -29,6 +30,7 @@ def worker_units(topology: Topology, host: str, group: str | None = None) -> lis
             "health": health(topology, worker),
             "metrics": metrics_address(topology, worker),
             "needs_media_store": topology.serves_media(worker),
+            "hidden": hidden_files(topology, worker),
             **unit_settings(worker.settings),
         }
         for worker in topology.workers
@@ -45,6 +47,7 @@ def main_unit(topology: Topology) -> dict[str, Any]:
         "health": health(topology, main),
         "metrics": metrics_address(topology, main),
         "needs_media_store": topology.serves_media(main),
+        "hidden": hidden_files(topology, main),
         **unit_settings(main.settings),
     }
 

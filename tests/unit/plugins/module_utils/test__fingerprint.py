@@ -14,7 +14,6 @@ import yaml
 from ansible_collections.baremetal.synapse.plugins.module_utils import _fingerprint
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import (
     Instance,
-    changed_since,
     option_digests,
     pending_digests,
     read_note,
@@ -67,7 +66,7 @@ class Host:
     def changed(self, pending: dict[str, dict[str, str]] | None = None) -> list[str]:
         note = read_note(self.root / "notes", "w1")
         assert note is not None
-        found = changed_since(note["inputs"], Instance.of(self.entry).now(pending))
+        found = Instance.of(self.entry).changed_since(note["inputs"], pending)
         return [change.replace(f"{self.root}/", "") for change in found]
 
 
@@ -80,6 +79,18 @@ def host(tmp_path: Path) -> Host:
 
 def test_nothing_changes_by_itself(host: Host) -> None:
     assert host.changed() == []
+
+
+def test_a_file_that_the_process_cannot_read_does_not_count(host: Host) -> None:
+    host.entry["hidden"] = [f"{host.root}/secrets/form_secret"]
+    # It counted when the process was started.
+    assert host.changed() == []
+    host.write("secrets/form_secret", "other")
+    assert host.changed() == []
+    host.write("lib/fingerprint.json", json.dumps({"directory": f"{host.root}/notes", "instances": {"w1": host.entry}}))
+    host.run("record")
+    host.entry["hidden"] = []
+    assert host.changed() == ["secrets/form_secret"]
 
 
 def test_the_duties_are_noted(host: Host) -> None:

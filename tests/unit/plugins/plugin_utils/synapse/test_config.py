@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout as places
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.checks import COMPUTED_OPTIONS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
@@ -13,7 +14,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config i
     shared_config,
     worker_config,
 )
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import hidden_files, secret_files
 
 from tests.unit.fleets import every_fleet, one_host, several_hosts
 
@@ -150,10 +151,36 @@ def test_a_socket_is_not_encrypted() -> None:
     assert shared_config(one_host(postgres_tls=True)) == shared_config(one_host())
 
 
+@pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
+def test_a_process_sees_the_secrets_that_its_files_name_and_no_others(topology: Topology) -> None:
+    shared = shared_config(topology)
+    for process in topology.processes:
+        own = main_config(topology) if process.is_main else worker_config(topology, process)
+        config = {**shared, **own}
+        read = str({name: value for name, value in config.items() if name != "media_store_path"})
+        hidden = hidden_files(topology, process)
+        for entry in secret_files():
+            assert (entry["path"] in read) == (entry["path"] not in hidden), entry["name"]
+        if not process.is_main:
+            assert (places.MAIN_CONFIG in hidden) == (process.host == topology.main.host)
+
+
+@pytest.mark.parametrize("consent", [True, False])
+def test_consent_needs_the_secret_of_forms(consent: bool) -> None:
+    option = {"user_consent": {"version": "1"}} if consent else {}
+    for variables in ({"synapse_extra_config": option}, {"generic_workers": {"sync": {"extra_config": option}}}):
+        topology = several_hosts(**{"generic_workers": {"sync": {}}, **variables})
+        worker = next(worker for worker in topology.workers if worker.pool == "sync")
+        assert ("form_secret_path" in worker_config(topology, worker)) == consent
+        assert (places.secret("form_secret") in hidden_files(topology, worker)) != consent
+        assert ("form_secret" in {entry["name"] for entry in secret_files(topology, worker.host)}) == consent
+        assert "form_secret_path" in main_config(topology)
+
+
 def test_workers_do_not_get_the_secret_that_makes_users() -> None:
     topology = several_hosts(generic_workers={"sync": {}})
     names = {host: {entry["name"] for entry in secret_files(topology, host)} for host in ("main1", "generic1")}
-    assert names["main1"] - names["generic1"] == {"registration_shared_secret"}
+    assert names["main1"] - names["generic1"] == {"registration_shared_secret", "form_secret"}
     assert names["main1"] == {entry["name"] for entry in secret_files()}
     written = str([shared_config(topology), *(worker_config(topology, worker) for worker in topology.workers)])
     assert "registration_shared_secret" not in written

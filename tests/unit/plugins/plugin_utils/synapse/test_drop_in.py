@@ -13,7 +13,15 @@ from tests.unit.fleets import one_host
 
 def test_a_process_without_settings_has_an_empty_section() -> None:
     (unit,) = worker_units(one_host(generic_workers={"sync": {}}), "synapse1")
-    assert drop_in(unit, "/srv/media").splitlines()[1:] == ["[Service]"]
+    assert drop_in({**unit, "hidden": []}, "/srv/media").splitlines()[1:] == ["[Service]"]
+
+
+def test_a_process_does_not_see_the_secrets_that_it_does_not_need() -> None:
+    (unit,) = worker_units(one_host(generic_workers={"sync": {}}), "synapse1")
+    lines = drop_in(unit, "/srv/media").splitlines()[1:]
+    assert lines[0] == "[Service]"
+    assert lines[1].startswith("InaccessiblePaths=-/etc/matrix-synapse/secrets/form_secret -/etc/")
+    assert "-/etc/matrix-synapse/secrets/registration_shared_secret" in lines[1].split()
 
 
 def test_limits_environment_and_media_store_are_in_it() -> None:
@@ -24,6 +32,8 @@ def test_limits_environment_and_media_store_are_in_it() -> None:
         'RequiresMountsFor="/srv/media"',
         "[Service]",
         'ReadWritePaths="/srv/media"',
+        "InaccessiblePaths=-/etc/matrix-synapse/secrets/worker_replication_secret"
+        " -/etc/matrix-synapse/secrets/redis_password -/etc/matrix-synapse/secrets/pgpass",
         "CPUQuota=50%",
         "MemoryMax=1G",
         'Environment="A=1 %%"',

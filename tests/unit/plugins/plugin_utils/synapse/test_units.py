@@ -66,6 +66,13 @@ def test_the_unit_is_an_instance_named_after_the_worker() -> None:
         "health": {"socket": "/run/matrix-synapse/http/synapse1-sync-1.sock"},
         "metrics": {"address": "127.0.0.1", "port": 24960},
         "needs_media_store": False,
+        "hidden": [
+            "/etc/matrix-synapse/secrets/form_secret",
+            "/etc/matrix-synapse/secrets/registration_shared_secret",
+            "/etc/matrix-synapse/secrets/redis_password",
+            "/etc/matrix-synapse/secrets/pgpass",
+            "/etc/matrix-synapse/main.yaml",
+        ],
         "service": {"MemoryMax": "1G"},
         "environment": {},
     }
