@@ -12,8 +12,10 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.process import Process
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.secrets import hidden_files, secret_files
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import unit_of
 
 from tests.support.deployment import LAYOUT, Deployment, private_listeners, topology
 from tools.matrix import CLIENT, Client
@@ -258,3 +260,22 @@ def test_secrets_are_nowhere_else(fleet: Deployment, spoken_token: str) -> None:
             machine.shell(f"rm -r {place}")
 
         assert found == [], machine.name
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+def test_a_process_reads_the_secrets_that_it_needs_alone(fleet: Deployment, process: Process) -> None:
+    """As its user, where its unit has put it."""
+    machine = fleet.on(process.host)
+    files = [*_secrets(process.host), LAYOUT["main_config"]]
+    there = [path for path in files if machine.shell(f"test -e {path} && echo yes || true").strip()]
+    readable = f"for file in {' '.join(there)}; do if [ -r $file ]; then echo $file; fi; done"
+    user = f"setpriv --reuid={LAYOUT['user']} --regid={LAYOUT['group']} --clear-groups"
+    pid = machine.shell(f"systemctl show --property=MainPID --value {unit_of(process)}").strip()
+    found = machine.shell(f"nsenter --target {pid} --mount {user} sh -c {shlex.quote(readable)}").split()
+    assert found == [path for path in there if path not in hidden_files(topology(), process)]
+
+
+def test_no_file_of_a_release_is_writable_by_all(fleet: Deployment) -> None:
+    for host in {process.host for process in PROCESSES}:
+        machine = fleet.on(host)
+        assert machine.shell(f"find {LAYOUT['install_dir']} -perm -o+w ! -type l").strip() == ""
