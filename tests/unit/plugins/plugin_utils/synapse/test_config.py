@@ -168,8 +168,9 @@ def test_a_process_sees_the_secrets_that_its_files_name_and_no_others(topology: 
 @pytest.mark.parametrize("consent", [True, False])
 def test_consent_needs_the_secret_of_forms(consent: bool) -> None:
     option = {"user_consent": {"version": "1"}} if consent else {}
-    for variables in ({"synapse_extra_config": option}, {"generic_workers": {"sync": {"extra_config": option}}}):
-        topology = several_hosts(**{"generic_workers": {"sync": {}}, **variables})
+    for shared, own in ((option, {}), ({}, option)):
+        pools = {"sync": {"extra_config": own}}
+        topology = several_hosts(generic_workers=pools, synapse_extra_config=shared)
         worker = next(worker for worker in topology.workers if worker.pool == "sync")
         assert ("form_secret_path" in worker_config(topology, worker)) == consent
         assert (places.secret("form_secret") in hidden_files(topology, worker)) != consent
