@@ -92,6 +92,24 @@ paths:
   description: For each of O(paths) whether it exists.
   returned: success
   type: dict
+directories:
+  description: Those of O(paths) that are directories, by path. A link to one is one.
+  returned: success
+  type: dict
+  contains:
+    real:
+      description: Where the path leads when all links are followed.
+      type: str
+    link:
+      description: Whether the path itself is a link.
+      type: bool
+    owner:
+      description: The name of the owner, or the number if it has no name.
+      type: str
+    names:
+      description: The first names in it, in the order of the alphabet.
+      type: list
+      elements: str
 postgres_clusters:
   description: The clusters of PostgreSQL, without those whose creation was cut off.
   returned: success
@@ -200,6 +218,7 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._redis_instances
 _MEMORY = Path("/proc/meminfo")
 _STATES = Path("/var/lib/apt/extended_states")
 _FORMAT = "${Package} ${db:Status-Status}\n"
+_NAMES = 20
 
 
 def memory_mib(text: str) -> int:
@@ -216,6 +235,24 @@ def account(user: str) -> dict[str, str] | None:
     except KeyError:
         return None
     return {"group": group, "home": entry.pw_dir, "shell": entry.pw_shell}
+
+
+def directories(paths: list[str]) -> dict[str, dict[str, Any]]:
+    """Returns what is known of those paths that are directories."""
+    return {path: _directory(path) for path in paths if os.path.isdir(path)}
+
+
+def _directory(path: str) -> dict[str, Any]:
+    uid = os.stat(path).st_uid
+    try:
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        owner = str(uid)
+    try:
+        names = sorted(os.listdir(path))[:_NAMES]
+    except OSError:
+        names = []
+    return {"real": os.path.realpath(path), "link": os.path.islink(path), "owner": owner, "names": names}
 
 
 def installed(answer: str, states: str) -> list[str]:
@@ -265,6 +302,7 @@ def main() -> None:
         packages=installed(output_of("dpkg-query", "--show", f"--showformat={_FORMAT}"), known(_STATES)),
         account=account(module.params["user"]),
         paths={path: os.path.exists(path) for path in module.params["paths"]},
+        directories=directories(module.params["paths"]),
         postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header"), module.run_command),
         redis_instances=instances(module.run_command),
         ports=ports_in_use(),

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from .addresses import inventory_name
 from .duties import DUTY_OF_OPTION, WORKER_GROUPS
 from .errors import TopologyError
 from .inventory import INPUTS, host_input
@@ -157,6 +158,18 @@ def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
                     f"Write its pools in group_vars/{group}.yml, {group}: {{}} for none, or set synapse_preset.",
                     host,
                 )
+
+
+def check_host_names(hosts: Iterable[str]) -> None:
+    """Refuses names of hosts that cannot name a directory of a rendered tree, or stand in a line of a file."""
+    for host in hosts:
+        if not inventory_name(host):
+            raise TopologyError(
+                "inventory",
+                host,
+                "the name of a host names directories, and stands in lines of files",
+                "Rename the host in the inventory, to a name without '/' and control characters.",
+            )
 
 
 def check_addresses(addresses: Mapping[str, str]) -> None:

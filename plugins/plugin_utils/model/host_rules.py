@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import layout
 from .errors import TopologyError
+from .paths import place_problem
 from .releases import python_problem
 from .values import counting_number, is_true
 
@@ -48,11 +49,12 @@ def check_watchdog_numbers(
 
 
 def synapse_paths(topology: Topology, _host: str, _variables: Variables) -> Iterator[str]:
-    """Returns the unit of a packaged Synapse, and the certificate that signs PostgreSQL's."""
+    """Returns the unit of a packaged Synapse, the certificate that signs PostgreSQL's, and the media store."""
     yield layout.PACKAGED_UNIT
     root = topology.options["postgres_tls_root_certificate"]
     if root is not None and not topology.unix:
         yield root
+    yield topology.options[_STORE]
 
 
 def check_synapse_package(
@@ -83,6 +85,34 @@ def check_root_certificate(
             "Put the certificate there, or leave the variable out.",
             host,
         )
+
+
+_STORE = "synapse_media_store_path"
+# What Synapse's media repository makes in its directory, and what a file system has of itself.
+_MEDIA = frozenset(
+    {"local_content", "local_thumbnails", "lost+found", "remote_content", "remote_thumbnail", "url_cache"}
+    | {"url_cache_thumbnails"}
+)
+
+
+def check_media_store(topology: Topology, host: str, found: Found, _variables: Variables) -> Iterator[TopologyError]:
+    """Refuses a media store that is a link, leads to a place of others, or has files of others in it."""
+    store = topology.options[_STORE]
+    serving = any(topology.serves_media(process) for process in topology.processes if process.host == host)
+    there = found.get("directories", {}).get(store)
+    if there is None or not serving:
+        return
+    fix = "Name a directory of its own, or empty this one."
+    problem = None
+    if there["link"]:
+        problem = "it is a link, and a run would change the directory that it leads to", f"Write {there['real']}."
+    elif there["real"] != store:
+        elsewhere = place_problem(there["real"], "a directory of its own", layout.USER)
+        problem = elsewhere and (f"links lead it to {there['real']}, and {elsewhere[0]}", elsewhere[1])
+    elif there["owner"] != layout.USER and (foreign := sorted(set(there["names"]) - _MEDIA)):
+        problem = f"it belongs to {there['owner']} and has {', '.join(foreign[:3])}, which is no medium", fix
+    if problem:
+        yield TopologyError(_STORE, store, *problem, host=host)
 
 
 NGINX_TLS = ("nginx_tls_certificate", "nginx_tls_certificate_key")

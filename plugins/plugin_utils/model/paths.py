@@ -99,15 +99,6 @@ def _runtime_problem(value: str, example: str) -> Problem | None:
     return "what is there does not outlive a reboot", f"Write {example}."
 
 
-def own_directory(example: str, user: str) -> Check:
-    """Returns a check that a value is a directory which a run may create, and give to a user."""
-
-    def check(value: Any) -> Problem | None:
-        return form_problem(value, example, _PLAIN) or taken_problem(value, example, user)
-
-    return check
-
-
 def taken_problem(value: str, example: str, user: str) -> Problem | None:
     """Returns why a directory cannot be given to a user: others have something there."""
     fix = f"Write {example}."
@@ -119,13 +110,17 @@ def taken_problem(value: str, example: str, user: str) -> Problem | None:
     return None
 
 
+def place_problem(value: str, example: str, user: str) -> Problem | None:
+    """Returns why a directory cannot be the media store where it is: others have it, or the units do not see it."""
+    return taken_problem(value, example, user) or hidden_problem(value, example)
+
+
 def media_store(example: str, user: str) -> Check:
     """Returns a check that a value is a directory that the units of Synapse see and may have for themselves."""
     fix = f"{example}, or a path below /srv"
-    own = own_directory(fix, user)
 
     def check(value: Any) -> Problem | None:
-        return own(value) or hidden_problem(value, fix)
+        return form_problem(value, fix, _PLAIN) or place_problem(value, fix, user)
 
     return check
 
@@ -167,7 +162,7 @@ __all__ = (
     "hidden_problem",
     "is_within",
     "media_store",
-    "own_directory",
+    "place_problem",
     "read_by_nginx",
     "seen_by_units",
     "taken_problem",

@@ -16,6 +16,7 @@ from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
     NGINX_TLS,
     WATCHDOG_NUMBERS,
+    check_media_store,
     check_nginx_tls,
     check_python,
     check_root_certificate,
@@ -119,7 +120,13 @@ SERVICES: tuple[Service, ...] = (
         connections=connections_of_processes,
         paths=synapse_paths,
         variables=tuple(role_values.SYNAPSE),
-        checks=(check_python, check_synapse_package, check_root_certificate, check_values(role_values.SYNAPSE)),
+        checks=(
+            check_python,
+            check_synapse_package,
+            check_root_certificate,
+            check_media_store,
+            check_values(role_values.SYNAPSE),
+        ),
     ),
     Service(
         name="synapse_main",

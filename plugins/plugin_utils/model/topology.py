@@ -17,6 +17,7 @@ from .checks import (
     check_extra_config,
     check_groups,
     check_groups_have_pools,
+    check_host_names,
     check_names,
     check_needed_by_workers,
     check_pools_have_a_group,
@@ -174,6 +175,7 @@ def build_topology(inputs: Mapping[str, Any], services: Sequence[Service] = SERV
     groups = {group: tuple(inputs["groups"].get(group, ())) for group in groups_of(services)}
     check_groups(inputs["groups"], services)
     check_names(inputs.get("other_variables", ()))
+    check_host_names(hosts)
     options = {name: fleet_input(hosts, name) for name, entry in INPUTS.items() if not entry.per_host}
     release = parse_release(options["synapse_version"])
     check_pools_have_a_group(inputs, options["synapse_preset"])

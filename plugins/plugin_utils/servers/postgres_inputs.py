@@ -14,6 +14,7 @@ from ..model.errors import TopologyError
 from ..model.platform import PLATFORMS, find_platform
 from ..model.releases import postgres_problem
 from ..model.service import POSTGRES
+from ..model.texts import control_character
 from ..model.values import counting_number
 from ..views.connections import connection_budget
 from ..views.postgres import MIN_MEMORY_MIB, postgresql_settings
@@ -40,6 +41,11 @@ _CERTIFICATE, _CERTIFICATE_KEY = PLATFORMS[0].certificate
 
 # All of the fleet knows where PostgreSQL is reached, so it cannot be set only for the server.
 _FIXED = ("port", "listen_addresses", "unix_socket_directories")
+# Debian's tools and a run look for these files where Debian has them, and an include would be another file of settings.
+_FILES = (
+    *("config_file", "data_directory", "hba_file", "ident_file", "external_pid_file"),
+    *("include", "include_dir", "include_if_exists"),
+)
 _DEFAULT_CONNECTIONS = 100
 """PostgreSQL's own ``max_connections``."""
 
@@ -325,6 +331,14 @@ def _check_settings(host: str, variables: Mapping[str, Any]) -> None:
             host,
         )
     for name, value in own.items():
+        if name.lower() in _FILES:
+            raise TopologyError(
+                f"postgres_settings.{name}",
+                value,
+                "Debian decides where the files of a cluster are, and a run looks for them there",
+                "Leave this out.",
+                host,
+            )
         _check_setting(host, name, value)
 
 
@@ -337,7 +351,7 @@ def _check_setting(host: str, name: str, value: object) -> None:
             "Correct the name.",
             host,
         )
-    if value is None or not isinstance(value, str | int | float) or len(str(value).splitlines()) > 1:
+    if value is None or not isinstance(value, str | int | float) or control_character(str(value)):
         raise TopologyError(
             f"postgres_settings.{name}",
             value,

@@ -6,8 +6,14 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from pathlib import Path
 
-from ansible_collections.baremetal.synapse.plugins.modules.host_survey import account, installed, memory_mib
+from ansible_collections.baremetal.synapse.plugins.modules.host_survey import (
+    account,
+    directories,
+    installed,
+    memory_mib,
+)
 
 STATES = """Package: liburing2
 Architecture: amd64
@@ -22,6 +28,22 @@ Architecture: amd64
 Auto-Installed: 1
 
 """
+
+
+def test_a_directory_is_told_with_where_it_leads_and_what_is_in_it(tmp_path: Path) -> None:
+    real, link, file = tmp_path / "real", tmp_path / "link", tmp_path / "file"
+    real.mkdir()
+    file.write_text("")
+    link.symlink_to(real)
+    (real / "b").mkdir()
+    (real / "a").write_text("")
+    found = directories([str(real), str(link), str(file), str(tmp_path / "missing"), f"{link}/b"])
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    assert found == {
+        str(real): {"real": str(real), "link": False, "owner": owner, "names": ["a", "b"]},
+        str(link): {"real": str(real), "link": True, "owner": owner, "names": ["a", "b"]},
+        f"{link}/b": {"real": f"{real}/b", "link": False, "owner": owner, "names": []},
+    }
 
 
 def test_packages_that_are_whole_and_wanted_are_told() -> None:

@@ -62,6 +62,13 @@ def test_a_message_has_variable_host_value_reason_and_mend() -> None:
     assert str(TopologyError("a", None, "it is needed", "Set it.")) == "a is not set: it is needed. Set it."
 
 
+@pytest.mark.parametrize("host", ["../../etc", "a/b", "a\nb", "..", "."])
+def test_a_host_whose_name_cannot_name_a_directory(host: str) -> None:
+    error = refusal(lambda: one_host(host))
+    assert (error.variable, error.value) == ("inventory", host)
+    assert "the name of a host names directories" in error.reason
+
+
 # The server name and other variables of the fleet
 
 

@@ -264,7 +264,12 @@ def test_a_drop_in_has_a_line_for_each_value(
         return
     lines = drop_in(main_unit(fleet), store).split("\n")
     found = [line.partition("=") for line in lines if line and line[0] not in "#["]
-    expected = ["RequiresMountsFor", "ReadWritePaths", *sorted({"CPUQuota", "MemoryMax"} & {f[0] for f in found})]
+    expected = [
+        "RequiresMountsFor",
+        "ReadWritePaths",
+        "InaccessiblePaths",
+        *sorted({"CPUQuota", "MemoryMax"} & {f[0] for f in found}),
+    ]
     assert [name for name, _, _ in found] == [*expected, *["Environment"] * len(environment)]
     (path,) = shlex.split(found[0][2])
     assert path.replace("%%", "%") == store

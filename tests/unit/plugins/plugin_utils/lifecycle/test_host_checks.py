@@ -146,12 +146,51 @@ def test_the_certificate_must_be_on_the_host() -> None:
         "/etc/ssl/matrix.key",
         "/etc/ssl/matrix.pem",
         layout.PACKAGED_UNIT,
+        layout.MEDIA_DIR,
     ]
     found = {"paths": {"/etc/ssl/matrix.pem": True, "/etc/ssl/matrix.key": False}}
     (problem,) = problems_of_nginx(found, **NGINX)
     assert problem.startswith(
         "nginx_tls_certificate_key on host synapse1 is '/etc/ssl/matrix.key': there is no such file"
     )
+
+
+STORE = one_host(synapse_media_store_path="/srv/media")
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (
+            {"link": True, "real": "/mnt/a"},
+            "it is a link, and a run would change the directory that it leads to. Write /mnt/a.",
+        ),
+        ({"real": "/etc"}, "links lead it to /etc, and /etc belongs to the system"),
+        ({"real": "/home/a/media"}, "links lead it to /home/a/media, and the units of Synapse do not see /home"),
+        (
+            {"owner": "www-data", "names": ["index.html"]},
+            "it belongs to www-data and has index.html, which is no medium",
+        ),
+        ({"owner": "root", "names": ["a", "local_content"]}, "it belongs to root and has a, which is no medium"),
+        ({}, ""),
+        ({"real": "/mnt/disk/media"}, ""),
+        ({"names": ["lost+found", "local_content", "url_cache"]}, ""),
+        ({"owner": "matrix-synapse", "names": ["anything"]}, ""),
+    ],
+)
+def test_a_media_store_of_others_is_refused(there: dict[str, Any], told: str) -> None:
+    place = {"real": "/srv/media", "link": False, "owner": "root", "names": [], **there}
+    found = {**FOUND, "directories": {"/srv/media": place}}
+    problems = host_problems(STORE, {"synapse1": {"seen": found, **NGINX}}, surveyed="seen")
+    assert len(problems) == bool(told)
+    assert told in "".join(problems)
+
+
+def test_a_host_that_serves_no_media_may_have_anything_there() -> None:
+    place = {"real": "/srv/media", "link": True, "owner": "root", "names": ["a"]}
+    fleet = several_hosts({"generic1": {"generic_workers": {"sync": {}}}}, synapse_media_store_path="/srv/media")
+    found = {**FOUND, "directories": {"/srv/media": place}}
+    assert host_problems(fleet, {"generic1": {"seen": found}}, surveyed="seen") == []
 
 
 def test_a_host_with_a_packaged_synapse_is_refused() -> None:

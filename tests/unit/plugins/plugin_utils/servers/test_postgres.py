@@ -172,6 +172,11 @@ def test_a_distribution_that_is_not_supported_is_refused_elsewhere() -> None:
             " Write {work_mem: 16MB}, or leave it out.",
         ),
         (
+            {"postgres_settings": {"Include_dir": "/etc/more"}},
+            "postgres_settings.Include_dir on host synapse1 is '/etc/more': Debian decides where the files of a cluster"
+            " are, and a run looks for them there. Leave this out.",
+        ),
+        (
             {"postgres_settings": {"work mem": 1}},
             "postgres_settings on host synapse1 is 'work mem': a setting of PostgreSQL has a name of letters, digits"
             " and underscores. Correct the name.",
