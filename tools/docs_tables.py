@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the tables of docs/topology.md, between their markers, and the pictures of the documentation from the model.
+"""Writes what is generated from the model: tables and pictures of the documentation, and the interfaces of roles.
 
 Usage: ``python -m tools.docs_tables`` rewrites them, ``--check`` fails if they are out of date.
 """
@@ -16,15 +16,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".ansible" / "co
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model import layout
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES, WORKER_GROUPS
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs.pools import POOL_INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.presets import PRESETS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import OLDEST
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import TOPOLOGY
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.registry import registry
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.rules import RULES, duty_of
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.diagram import diagram
 
+from tools.interfaces import markdown, role_files, shown_default
 from tools.inventory import load_topology
 
+_TYPES = {"int": "integer", "str": "string", "list": "list", "dict": "mapping", "float": "number"}
 ROOT = Path(__file__).resolve().parent.parent
 _BALANCE = {
     "user": "by user",
@@ -49,11 +53,23 @@ def inputs() -> str:
         (
             (
                 f"`{entry.name}`",
-                "none" if entry.default is None else f"`{entry.default}`",
+                shown_default(entry),
                 "per host" if entry.per_host else "once",
-                entry.about,
+                markdown(entry.about),
             )
             for entry in INPUTS.values()
+            if entry.role == TOPOLOGY
+        ),
+    )
+
+
+def pools() -> str:
+    """Returns the table of the settings of a pool."""
+    return table(
+        ("setting", "type", "default", "what it is"),
+        (
+            (f"`{entry.name}`", _TYPES[entry.kind.type], shown_default(entry), markdown(entry.about))
+            for entry in POOL_INPUTS.values()
         ),
     )
 
@@ -113,7 +129,14 @@ PICTURES = {"docs/single_host.svg": "single_host", "docs/cluster.svg": "cluster"
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "docs/topology.md": {"inputs": inputs, "duties": duties, "presets": presets, "ports": ports, "paths": paths},
+    "docs/topology.md": {
+        "inputs": inputs,
+        "pools": pools,
+        "duties": duties,
+        "presets": presets,
+        "ports": ports,
+        "paths": paths,
+    },
 }
 
 
@@ -135,6 +158,7 @@ def main() -> int:
     """Rewrites or checks all files; returns the exit code."""
     check = sys.argv[1:] == ["--check"]
     wanted = {name: render((ROOT / name).read_text(), blocks) for name, blocks in BLOCKS.items()}
+    wanted |= role_files(ROOT)
     wanted |= {name: diagram(load_topology(ROOT / "inventories" / shown)) for name, shown in PICTURES.items()}
     stale = [name for name, text in wanted.items() if not (ROOT / name).is_file() or (ROOT / name).read_text() != text]
     if not check:

@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 from ansible.plugins.filter.core import comment
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import layout
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import read_all
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.rendering.quoting import quoted
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.maps import proxy_maps
@@ -59,7 +61,7 @@ def proxy_files(
         tenants: what the module host_survey has found of nginx.
     """
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    variables = {**defaults, "nginx_tls_self_signed": True, **(settings or {})}
+    variables = read_all(INPUTS, {**defaults, "nginx_tls_self_signed": True, **(settings or {})})
     certificate = variables["nginx_tls_certificate"] or "/etc/ssl/certs/matrix-synapse.pem"
     key = variables["nginx_tls_certificate_key"] or "/etc/ssl/private/matrix-synapse.key"
     environment = Environment(
@@ -76,7 +78,7 @@ def proxy_files(
     host = topology.hosts_of("nginx")[0]
     surveyed = {"distribution": "Debian", "distribution_major_version": str(debian), "nginx": tenants}
     values = {
-        **variables,
+        **{f"__{name}": value for name, value in variables.items()},
         "ansible_managed": "Ansible managed",
         "topology_fleet": fleet(topology),
         "topology_layout": layout(),

@@ -39,10 +39,11 @@ from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_paths
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 
 
 def _host_paths(topology_json: str, host: str, variables: Mapping[str, Any]) -> list[str]:
-    return host_paths(read_topology(topology_json), str(host), variables)
+    return host_paths(read_topology(topology_json), str(host), plain(variables))
 
 
 class FilterModule:

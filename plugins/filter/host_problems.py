@@ -49,8 +49,11 @@ _value:
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_arguments import argument_problems
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import (
+    ReadableHost,
+    read_topology,
+    with_clear_errors,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 
 SURVEYED = "topology_host"
@@ -61,9 +64,8 @@ def _host_problems(
 ) -> list[str]:
     topology = read_topology(topology_json)
     # Each look into hostvars costs.
-    variables = {str(host): hostvars[host] for host in hosts if str(host) in topology.addresses}
-    wrong_types = [problem for host, own in variables.items() for problem in argument_problems(topology, host, own)]
-    return wrong_types or host_problems(topology, variables, surveyed=SURVEYED, with_memory=bool(with_memory))
+    variables = {str(host): ReadableHost(hostvars[host]) for host in hosts if str(host) in topology.addresses}
+    return host_problems(topology, variables, surveyed=SURVEYED, with_memory=bool(with_memory))
 
 
 class FilterModule:

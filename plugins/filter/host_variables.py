@@ -31,11 +31,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_arguments import argument_names
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_inputs
 
 
 def _host_variables(topology_json: str, host: str) -> list[str]:
-    return argument_names(read_topology(topology_json), str(host))
+    return sorted(host_inputs(read_topology(topology_json), str(host)))
 
 
 class FilterModule:

@@ -42,7 +42,11 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import (
+    read_topology,
+    typed_variables,
+    with_clear_errors,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.memory import check_memory, host_memory
 
@@ -50,7 +54,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.memory imp
 def _memory_budget(
     topology_json: str, host: str, memory_mib: int, variables: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    found = host_memory(read_topology(topology_json), str(host), int(memory_mib), variables or {})
+    found = host_memory(read_topology(topology_json), str(host), int(memory_mib), typed_variables(variables or {}))
     try:
         check_memory(str(host), found)
     except TopologyError as error:

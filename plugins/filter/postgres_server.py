@@ -46,7 +46,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import (
+    read_topology,
+    typed_variables,
+    with_clear_errors,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import Mode, postgres_server
 
@@ -54,7 +58,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres
 def _postgres_server(
     topology_json: str, host: str, found: Mapping[str, Any], variables: Mapping[str, Any], mode: Mode
 ) -> dict[str, Any]:
-    server = postgres_server(read_topology(topology_json), str(host), plain(found), plain(variables), mode)
+    server = postgres_server(read_topology(topology_json), str(host), plain(found), typed_variables(variables), mode)
     return dict(plain(asdict(server)))
 
 

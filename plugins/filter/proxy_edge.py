@@ -46,12 +46,16 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import (
+    read_topology,
+    typed_variables,
+    with_clear_errors,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.nginx_edge import proxy_edge
 
 
 def _proxy_edge(topology_json: str, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:
-    return proxy_edge(read_topology(topology_json), str(host), found, variables)
+    return proxy_edge(read_topology(topology_json), str(host), found, typed_variables(variables))
 
 
 class FilterModule:

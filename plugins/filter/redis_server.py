@@ -49,7 +49,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import decoded, read_topology, with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import (
+    decoded,
+    read_topology,
+    typed_variables,
+    with_clear_errors,
+)
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.redis import Mode, redis_server
 
@@ -64,7 +69,7 @@ def _redis_server(
 ) -> dict[str, Any]:
     password = decoded(secret) if isinstance(secret, Mapping) else str(secret)
     topology = read_topology(topology_json)
-    server = redis_server(topology, str(host), plain(found), plain(variables), mode, password.strip())
+    server = redis_server(topology, str(host), plain(found), typed_variables(variables), mode, password.strip())
     return dict(plain(asdict(server)))
 
 

@@ -10,7 +10,8 @@ version_added: 0.1.0
 author: The baremetal.synapse developers (@baremetal-synapse)
 description:
   - Reads from the inventory what the fleet depends on, and returns it as one string for the other filters.
-  - P(baremetal.synapse.topology_problem#filter) returns its first error; every other filter refuses a wrong topology.
+  - P(baremetal.synapse.topology_problem#filter) returns what is wrong with it; every other filter refuses a
+    wrong topology.
   - No facts are read, so a run with C(--limit) computes the same topology.
   - The variables, their types and defaults are listed in C(docs/topology.md).
 options:
@@ -41,12 +42,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import ReadableHosts, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
 
 
 def _topology(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
-    return json.dumps(gather(groups, hostvars), sort_keys=True)
+    return json.dumps(gather(groups, ReadableHosts(hostvars)), sort_keys=True)
 
 
 class FilterModule:

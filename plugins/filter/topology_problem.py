@@ -8,9 +8,8 @@ name: topology_problem
 short_description: What is wrong with an inventory
 version_added: 0.1.0
 description:
-  - Checks the topology and returns the first thing that is wrong with it; empty if all is well.
-  - Options of Synapse that are misspelt are returned together.
-  - It names the variable, its value, the reason and the fix.
+  - Checks the topology and returns all that is wrong with it, a line each; empty if all is well.
+  - A line names the variable, its value, the reason and the fix.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
 """
@@ -23,7 +22,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The problem, or an empty string.
+  description: The problems, or an empty string.
   type: str
 """
 
@@ -31,20 +30,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import with_clear_errors
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import Problems, joined
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import parse_topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.installation import check_lock
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.options import refused_options
 
 
 def _topology_problem(topology_json: str) -> str:
-    try:
+    problems = Problems()
+    with problems.caught():
         topology = parse_topology(str(topology_json))
-        problems = [str(unknown.error) for unknown in refused_options(topology)]
+        problems.add(unknown.error for unknown in refused_options(topology))
         check_lock(topology)
-    except TopologyError as error:
-        return str(error)
-    return "\n".join(problems)
+    return "\n".join(str(error) for error in joined(problems.found))
 
 
 class FilterModule:

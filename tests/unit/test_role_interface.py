@@ -9,12 +9,24 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
 EXPECTED = (
     "audit background_workers firewall generic_workers media_workers nginx plan postgres redis render rollout run"
     " synapse synapse_main topology watchdog worker"
 ).split()
+# The filter postgres_server and others read these.
+TYPED_BY_FILTERS = {
+    "postgres_cluster",
+    "postgres_shared_with",
+    "postgres_memory_mib",
+    "postgres_server_certificate",
+    "postgres_server_certificate_key",
+    "postgres_settings",
+    "postgres_version",
+    "redis_maxmemory_mib",
+}
 pytestmark = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 
 
@@ -27,7 +39,9 @@ def entry_points(role: Path) -> dict[str, Any]:
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
-    """Returns the options of all entry points of a role."""
+    """Returns the options of all entry points of a role; of the role topology, which shows all inputs, none."""
+    if role.name == "topology":
+        return {}
     return {name: spec for entry in entry_points(role).values() for name, spec in entry["options"].items()}
 
 
@@ -43,6 +57,24 @@ def test_the_roles_are_those_of_the_design(role: Path) -> None:
 def test_every_default_is_in_the_argument_spec_with_the_same_value(role: Path) -> None:
     specified = {name: spec["default"] for name, spec in options(role).items() if "default" in spec}
     assert specified == defaults(role)
+
+
+def test_the_topology_shows_every_input(role: Path) -> None:
+    shown = {name for entry in entry_points(role).values() for name in entry["options"]}
+    expected = {name for name, entry in INPUTS.items() if not entry.internal}
+    assert (shown == expected) == (role.name == "topology")
+
+
+def test_roles_read_values_with_types(role: Path) -> None:
+    """A variable of the operator may be a text: only the variables of the role read it, through the filter."""
+    internal = {name for name, entry in INPUTS.items() if entry.internal} | {"synapse_no_log"}
+    for path in (path for folder in ("tasks", "vars", "templates") for path in (role / folder).glob("*")):
+        for line in path.read_text().splitlines():
+            if "typed(" in line or "description" in line:
+                continue
+            code = " ".join(re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when: .*", line))
+            raw = {name for name in options(role) if re.search(rf"(?<![\w']){name}(?!\w)", code)} - internal
+            assert raw <= TYPED_BY_FILTERS, (path, line)
 
 
 def test_an_option_is_required_or_has_a_default(role: Path) -> None:

@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..model.errors import TopologyError
+from ..model.errors import Problems, TopologyError, joined
+from ..model.inputs import INPUTS
+from ..model.inventory import Unreadable
 from ..model.platform import platform_of
 from ..model.ports_in_use import check_ports_in_use
+from ..model.schema import Input, read_all
 from ..model.topology import Topology
 from ..views.memory import check_memory, host_memory
 
@@ -24,16 +27,52 @@ def host_problems(
         surveyed: the variable with what the module host_survey has found on the host.
         with_memory: also compare what is promised of the host's memory with what it has.
     """
-    problems: list[str] = []
+    problems = Problems()
     for host, own in variables.items():
-        try:
-            found = [str(problem) for problem in _problems(topology, host, own[surveyed], own)]
-            if with_memory and not found:
-                check_memory(host, host_memory(topology, host, int(own[surveyed]["memtotal_mb"]), own))
-        except TopologyError as error:
-            found = [str(error)]
-        problems += found
-    return problems
+        problems.add(_problems_of_host(topology, host, own, surveyed=surveyed, with_memory=with_memory))
+    return [str(problem) for problem in joined(problems.found)]
+
+
+def _problems_of_host(
+    topology: Topology, host: str, own: Mapping[str, Any], *, surveyed: str, with_memory: bool
+) -> list[TopologyError]:
+    written = {name: own[name] for name in host_inputs(topology, host) if name in own}
+    wrong = [problem for name, value in written.items() for problem in _wrong_value(INPUTS[name], value, host)]
+    # One that cannot be has its default in the other checks, whose findings about it say nothing.
+    typed = read_all(INPUTS, written)
+    problems = Problems()
+    problems.add(wrong)
+    names = {problem.variable.partition(".")[0] for problem in wrong}
+    with problems.caught():
+        found = list(_problems(topology, host, own[surveyed], typed))
+        problems.add(problem for problem in found if problem.variable.partition(".")[0] not in names)
+    if with_memory and not problems.found:
+        with problems.caught():
+            check_memory(host, host_memory(topology, host, int(own[surveyed]["memtotal_mb"]), typed))
+    return problems.found
+
+
+def _wrong_value(entry: Input, value: Any, host: str) -> list[TopologyError]:
+    if isinstance(value, Unreadable):
+        return value.errors(host)
+    problem = entry.problem(value, host)
+    return [] if problem is None else [problem]
+
+
+def host_inputs(topology: Topology, host: str) -> dict[str, Input]:
+    """Returns the inputs that count on a host besides those of the topology, by their names.
+
+    Args:
+        topology: the fleet.
+        host: the inventory name of the host.
+    """
+    services = {service.name for service in topology.services}
+    here = {service.name for service in topology.services_of(host)}
+    return {
+        name: entry
+        for name, entry in INPUTS.items()
+        if entry.per_host and not entry.internal and (entry.service in here or entry.service not in services)
+    }
 
 
 def host_paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> list[str]:
@@ -44,8 +83,9 @@ def host_paths(topology: Topology, host: str, variables: Mapping[str, Any]) -> l
         host: the inventory name of the host.
         variables: of the host, as far as they are set.
     """
+    typed = read_all(INPUTS, variables)
     asking = (service.paths for service in topology.services_of(host))
-    return sorted({path for paths in asking if paths is not None for path in paths(topology, host, variables)})
+    return sorted({path for paths in asking if paths is not None for path in paths(topology, host, typed)})
 
 
 def _problems(
@@ -58,4 +98,4 @@ def _problems(
     yield from check_ports_in_use(topology, host, found)
 
 
-__all__ = ("host_paths", "host_problems")
+__all__ = ("host_inputs", "host_paths", "host_problems")

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of a whole inventory that need more than one value: groups, misspelt names, computed options."""
+"""Checks of a whole inventory that need more than one value: groups, computed options, addresses, pools.
+
+A check yields what is wrong.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from .addresses import inventory_name
 from .duties import DUTY_OF_OPTION, WORKER_GROUPS
-from .errors import TopologyError
-from .inventory import INPUTS, host_input
+from .errors import HIDDEN, TopologyError
 from .option_values import check_option_paths, check_option_texts
 from .presets import PRESETS
 from .service import Service
-from .services import groups_of
-
-_NEAR = 0.85  # of difflib's ratio: one or two letters of a name
 
 COMPUTED_OPTIONS = frozenset(
     {
@@ -55,54 +53,44 @@ COMPUTED_OPTIONS = frozenset(
 """Options of homeserver.yaml that the topology or a variable of its own decides."""
 
 
-def check_groups(groups: Mapping[str, Sequence[str]], services: Sequence[Service]) -> None:
-    """Refuses groups that are missing, misspelt, or hold more hosts than they may.
+def check_groups(
+    groups: Mapping[str, Sequence[str]], services: Sequence[Service], misspelt: Collection[str] = ()
+) -> Iterator[TopologyError]:
+    """Refuses groups that are missing, or hold more hosts than they may.
 
     Args:
         groups: the hosts of each group of the inventory.
         services: the table of services.
+        misspelt: groups that the inventory has under a wrong name; they are not missing as well.
     """
-    known = groups_of(services)
-    for group in groups:
-        near = [] if group in known else get_close_matches(group, known, n=1, cutoff=_NEAR)
-        if near and not groups.get(near[0]):
-            raise TopologyError(
+    for service in services:
+        hosts = sorted({host for group in service.groups for host in groups.get(group, ())})
+        if not hosts and set(service.groups) & set(misspelt):
+            continue
+        if service.groups and not hosts and service.least:
+            yield _without_hosts(service)
+        elif service.groups and len(hosts) < service.least:
+            yield TopologyError(
                 "inventory",
-                group,
-                "there is no such group in this collection, so its hosts would not be deployed",
-                f"Did you mean the group '{near[0]}'?",
+                ", ".join(hosts),
+                f"{_named(service)} needs {service.least} hosts",
+                f"Put more hosts into {_named(service)}.",
             )
-    for check in (_check_least, _check_most):
-        for service in services:
-            check(service, sorted({host for group in service.groups for host in groups.get(group, ())}))
+        elif service.most is not None and len(hosts) > service.most:
+            takes = "one host" if service.most == 1 else f"{service.most} hosts at most"
+            leave = "one" if service.most == 1 else str(service.most)
+            yield TopologyError(
+                "inventory", ", ".join(hosts), f"{_named(service)} takes {takes}", f"Leave {leave} of them in it."
+            )
 
 
-def _check_least(service: Service, hosts: Sequence[str]) -> None:
-    if service.groups and not hosts and service.least:
-        raise _without_hosts(service)
-    if service.groups and len(hosts) < service.least:
-        raise TopologyError(
-            "inventory",
-            ", ".join(hosts),
-            f"{_named(service)} needs {service.least} hosts",
-            f"Put more hosts into {_named(service)}.",
-        )
-
-
-def _check_most(service: Service, hosts: Sequence[str]) -> None:
-    if service.most is not None and len(hosts) > service.most:
-        takes = "one host" if service.most == 1 else f"{service.most} hosts at most"
-        leave = "one" if service.most == 1 else str(service.most)
-        raise TopologyError(
-            "inventory", ", ".join(hosts), f"{_named(service)} takes {takes}", f"Leave {leave} of them in it."
-        )
-
-
-def check_needed_by_workers(groups: Mapping[str, Sequence[str]], services: Sequence[Service]) -> None:
+def check_needed_by_workers(
+    groups: Mapping[str, Sequence[str]], services: Sequence[Service]
+) -> Iterator[TopologyError]:
     """Refuses a fleet with workers that lacks a service which they need."""
     for service in services:
         if service.workers_need_it and not any(groups.get(group) for group in service.groups):
-            raise _without_hosts(service, f", and {service.workers_need_it}")
+            yield _without_hosts(service, f", and {service.workers_need_it}")
 
 
 def _without_hosts(service: Service, why: str = "") -> TopologyError:
@@ -118,40 +106,31 @@ def _named(service: Service) -> str:
     return f"the group {' or '.join(service.groups)}"
 
 
-def check_names(names: Iterable[str]) -> None:
-    """Refuses unused variables whose names resemble those of inputs."""
-    for name in names:
-        near = get_close_matches(name, INPUTS, n=1, cutoff=_NEAR)
-        if near:
-            raise TopologyError(
-                name, "(not shown)", "no such variable exists, so it would have no effect", f"Did you mean '{near[0]}'?"
-            )
-
-
-def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> None:
+def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None = None) -> Iterator[TopologyError]:
     """Refuses options that are computed from the topology; their values are not shown, because they may be secrets."""
     for name in sorted(value):
         if name in COMPUTED_OPTIONS or name.startswith("worker_"):
-            raise TopologyError(
+            yield TopologyError(
                 f"{variable}.{name}",
-                "(not shown)",
+                HIDDEN,
                 "it is computed from the topology",
                 "Remove it; docs/topology.md names the variable that sets it.",
                 host,
             )
-    check_option_texts(variable, value, host)
-    check_option_paths(variable, value, host)
+    yield from check_option_texts(variable, value, host)
+    yield from check_option_paths(variable, value, host)
 
 
-def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
+def check_groups_have_pools(
+    groups: Mapping[str, Sequence[str]], hosts: Mapping[str, Mapping[str, Any]]
+) -> Iterator[TopologyError]:
     """Refuses hosts of a worker group without pools, unless the inventory sets ``{}``."""
-    groups, hosts = inputs["groups"], inputs["hosts"]
     if any("synapse_preset" in variables for variables in hosts.values()):
         return
     for group in WORKER_GROUPS:
         for host in groups.get(group, ()):
             if hosts[host].get(group) is None:
-                raise TopologyError(
+                yield TopologyError(
                     group,
                     None,
                     f"the host is in the group {group} and would run nothing",
@@ -160,11 +139,11 @@ def check_groups_have_pools(inputs: Mapping[str, Any]) -> None:
                 )
 
 
-def check_host_names(hosts: Iterable[str]) -> None:
+def check_host_names(hosts: Iterable[str]) -> Iterator[TopologyError]:
     """Refuses names of hosts that cannot name a directory of a rendered tree, or stand in a line of a file."""
     for host in hosts:
         if not inventory_name(host):
-            raise TopologyError(
+            yield TopologyError(
                 "inventory",
                 host,
                 "the name of a host names directories, and stands in lines of files",
@@ -172,7 +151,7 @@ def check_host_names(hosts: Iterable[str]) -> None:
             )
 
 
-def check_addresses(addresses: Mapping[str, str]) -> None:
+def check_addresses(addresses: Mapping[str, str]) -> Iterator[TopologyError]:
     """Refuses addresses at which the hosts of a fleet of several cannot reach each other, or tell each other apart.
 
     Args:
@@ -184,16 +163,17 @@ def check_addresses(addresses: Mapping[str, str]) -> None:
     for host, written in addresses.items():
         address = ip_address(written)
         if address.is_loopback or address.is_unspecified or address.is_multicast:
-            raise TopologyError(
+            yield TopologyError(
                 "synapse_address",
                 written,
                 "other hosts cannot reach this one at this address",
                 "Set it to the host's private address, in its host_vars.",
                 host,
             )
+            continue
         first = next(iter(holders), address)
         if first.version != address.version:
-            raise TopologyError(
+            yield TopologyError(
                 "synapse_address",
                 written,
                 f"{holders[first]} has {first}, and the firewall and PostgreSQL know hosts by addresses of one kind",
@@ -202,7 +182,7 @@ def check_addresses(addresses: Mapping[str, str]) -> None:
             )
         other = holders.setdefault(address, host)
         if other != host:
-            raise TopologyError(
+            yield TopologyError(
                 "synapse_address",
                 written,
                 f"{other} has the same address",
@@ -211,23 +191,24 @@ def check_addresses(addresses: Mapping[str, str]) -> None:
             )
 
 
-def check_pools_have_a_group(inputs: Mapping[str, Any], preset: str) -> None:
+def check_pools_have_a_group(
+    groups: Mapping[str, Sequence[str]], hosts: Mapping[str, Mapping[str, Any]], preset: str
+) -> Iterator[TopologyError]:
     """Refuses worker pools that no host would run, because their group has no host."""
-    groups, hosts = inputs["groups"], inputs["hosts"]
     for group in WORKER_GROUPS:
-        members = groups.get(group, [])
+        if groups.get(group):
+            continue
         for host, variables in hosts.items():
-            if variables.get(group) and not members:
-                pools = host_input(hosts, host, group)
-                raise TopologyError(
+            if variables.get(group):
+                yield TopologyError(
                     group,
-                    ", ".join(pools),
+                    ", ".join(variables[group]),
                     f"the group {group} does not exist or has no host, so no host would run these pools",
                     f"Put a host into the group {group}, or remove the variable.",
                     host,
                 )
-        if PRESETS[preset][group] and not members and not any(group in variables for variables in hosts.values()):
-            raise TopologyError(
+        if PRESETS[preset][group] and not any(group in variables for variables in hosts.values()):
+            yield TopologyError(
                 "synapse_preset",
                 preset,
                 f"it has {group}, but the group {group} does not exist or has no host",

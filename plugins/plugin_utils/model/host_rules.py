@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What hosts must be for the services that they run: the checks of their rows.
 
-A check returns what is wrong; variables of roles that are not set are None or missing. What the module host_survey
-found says in ``paths`` which of the asked paths exist; where no host was asked, it does not.
+A check returns what is wrong. Variables have their types; those that are not set are None or missing. What the module
+host_survey found says in ``paths`` which of the asked paths exist; where no host was asked, it does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from . import layout
 from .errors import TopologyError
 from .paths import place_problem
 from .releases import python_problem
-from .values import counting_number, is_true
 
 if TYPE_CHECKING:
     from .topology import Topology
@@ -22,30 +21,12 @@ if TYPE_CHECKING:
 Found = Mapping[str, Any]
 Variables = Mapping[str, Any]
 
-WATCHDOG_NUMBERS = ("watchdog_interval", "watchdog_checks", "watchdog_grace")
-
 
 def check_python(topology: Topology, host: str, found: Found, _variables: Variables) -> Iterator[TopologyError]:
     """Compares Python with what the release of Synapse needs."""
     problem = python_problem(topology.release, host, str(found["python_version"]))
     if problem is not None:
         yield problem
-
-
-def check_watchdog_numbers(
-    _topology: Topology, host: str, _found: Found, variables: Variables
-) -> Iterator[TopologyError]:
-    """Refuses numbers of the watchdog that it cannot count with."""
-    for name in WATCHDOG_NUMBERS:
-        value = variables.get(name)
-        if value is not None and counting_number(value) is None:
-            yield TopologyError(
-                name,
-                value,
-                "the watchdog counts in whole seconds and checks from 1 on",
-                "Set it to 1 or more, or watchdog_enabled to false.",
-                host,
-            )
 
 
 def synapse_paths(topology: Topology, _host: str, _variables: Variables) -> Iterator[str]:
@@ -115,20 +96,20 @@ def check_media_store(topology: Topology, host: str, found: Found, _variables: V
         yield TopologyError(_STORE, store, *problem, host=host)
 
 
-NGINX_TLS = ("nginx_tls_certificate", "nginx_tls_certificate_key")
+_NGINX_TLS = ("nginx_tls_certificate", "nginx_tls_certificate_key")
 
 
 def nginx_paths(_topology: Topology, _host: str, variables: Variables) -> Iterator[str]:
     """Returns the certificate and its key."""
-    if not is_true(variables.get("nginx_tls_self_signed")):
-        yield from (str(variables[name]) for name in NGINX_TLS if variables.get(name))
+    if not variables.get("nginx_tls_self_signed"):
+        yield from (str(variables[name]) for name in _NGINX_TLS if variables.get(name))
 
 
 def check_nginx_tls(_topology: Topology, host: str, found: Found, variables: Variables) -> Iterator[TopologyError]:
     """Refuses a host without a certificate, or whose certificate is not there."""
-    if is_true(variables.get("nginx_tls_self_signed")):
+    if variables.get("nginx_tls_self_signed"):
         return
-    for name in NGINX_TLS:
+    for name in _NGINX_TLS:
         path = variables.get(name)
         if not path:
             yield TopologyError(

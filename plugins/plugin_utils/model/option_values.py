@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .errors import TopologyError
+from .errors import HIDDEN, TopologyError
 from .layout import CONFIG_DIR
 from .paths import hidden_problem
 from .texts import unprintable, well_known
@@ -54,30 +54,27 @@ def _names_a_file(name: str) -> bool:
     return name in _NAMES or name in _LISTS or name.endswith(_ENDINGS)
 
 
-def check_option_paths(variable: str, config: Mapping[str, Any], host: str | None = None) -> None:
+def check_option_paths(variable: str, config: Mapping[str, Any], host: str | None = None) -> Iterator[TopologyError]:
     """Refuses options that name a file which the units of Synapse do not see.
 
     Args:
         variable: the variable that has the options.
         config: the options.
         host: the host whose variable it is, if it is not the same everywhere.
-
-    Raises:
-        TopologyError: there is one.
     """
     for name, path in hidden_files(config):
         problem = hidden_problem(path, f"{CONFIG_DIR}/{path.rsplit('/', 1)[-1]}, and put the file there")
         if problem is not None:
             reason, fix = problem
-            raise TopologyError(f"{variable}.{name}", path, reason, fix, host)
+            yield TopologyError(f"{variable}.{name}", path, reason, fix, host)
 
 
-def check_option_texts(variable: str, config: Mapping[str, Any], host: str | None = None) -> None:
+def check_option_texts(variable: str, config: Mapping[str, Any], host: str | None = None) -> Iterator[TopologyError]:
     """Refuses what cannot be printed: into a file in UTF-8, or into nginx's answers. Values may be secrets."""
     for name in unprintable(config):
-        raise TopologyError(
+        yield TopologyError(
             f"{variable}.{name}" if name else variable,
-            "(not shown)",
+            HIDDEN,
             "it has a half of a surrogate pair, which no file in UTF-8 can hold",
             "Write the character itself.",
             host,
@@ -85,7 +82,7 @@ def check_option_texts(variable: str, config: Mapping[str, Any], host: str | Non
     added = config.get(_WELL_KNOWN)
     problem = well_known(added) if added is not None else None
     if problem is not None:
-        raise TopologyError(f"{variable}.{_WELL_KNOWN}", "(not shown)", *problem, host=host)
+        yield TopologyError(f"{variable}.{_WELL_KNOWN}", HIDDEN, *problem, host=host)
 
 
 __all__ = ("check_option_paths", "check_option_texts", "hidden_files")

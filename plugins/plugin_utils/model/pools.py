@@ -4,49 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import layout
 from .checks import check_extra_config
 from .duties import DUTIES, MEDIA, Duty
-from .errors import TopologyError, did_you_mean
+from .errors import HIDDEN, Problems, TopologyError, did_you_mean
+from .inputs.pools import POOL_INPUTS, SETTINGS
 from .process import MAIN, MASTER, Process, Settings
 from .releases import Release
-from .texts import cpu_share, environment, memory_limit
-from .values import Problem, is_whole_number
 
-_POOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-def _connections(value: Any) -> Problem | None:
-    if is_whole_number(value) and value >= 1:
-        return None
-    return "it is a whole number of connections, 1 or more", "Write a number without quotes."
-
-
-def _factor(value: Any) -> Problem | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return None
-    return "it is a number above 0", "Write 0.5, 1 or 2.0, without quotes."
-
-
-def _mapping(value: Any) -> Problem | None:
-    return (
-        None if isinstance(value, dict) else ("it is a mapping of Synapse options", "Write name: value lines below it.")
-    )
-
-
-_SETTING_CHECKS: dict[str, Callable[[Any], Problem | None]] = {
-    "memory_max": memory_limit,
-    "cpu_quota": cpu_share,
-    "cp_max": _connections,
-    "cache_factor": _factor,
-    "env": environment,
-    "extra_config": _mapping,
-}
-_POOL_KEYS = ("count", "duties", "port_slot", *_SETTING_CHECKS)
+_OF_POOL = POOL_INPUTS.keys() - SETTINGS.keys()
+_POOL_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,168 +39,147 @@ class PoolSource:
     release: Release
 
 
-def read_settings(variable: str, value: Mapping[str, Any], host: str | None) -> Settings:
-    """Reads the settings of a pool, or of the main process."""
+def read_settings(variable: str, value: Mapping[str, Any], host: str | None, problems: Problems) -> Settings:
+    """Reads the settings of a pool, or of the main process.
+
+    Args:
+        variable: what is read, as the operator writes it.
+        value: what is written there.
+        host: the host whose variable it is.
+        problems: what is wrong is added to it.
+    """
     found = {}
     for name, entry in value.items():
-        check = _SETTING_CHECKS.get(name)
-        if check is None:
-            raise TopologyError(
-                f"{variable}.{name}", entry, "there is no such setting", did_you_mean(name, _SETTING_CHECKS), host
+        if name not in SETTINGS:
+            problems.add(
+                [
+                    TopologyError(
+                        f"{variable}.{name}", HIDDEN, "there is no such setting", did_you_mean(name, SETTINGS), host
+                    )
+                ]
             )
-        problem = check(entry)
-        if problem is not None:
-            # An environment may hold secrets.
-            shown = "(not shown)" if name == "env" else entry
-            raise TopologyError(f"{variable}.{name}", shown, *problem, host=host)
-        found[name] = entry
-    check_extra_config(f"{variable}.extra_config", found.get("extra_config", {}), host)
+            continue
+        with problems.caught():
+            found[name] = SETTINGS[name].read(entry, host, f"{variable}.")
+    problems.add(check_extra_config(f"{variable}.extra_config", found.get("extra_config") or {}, host))
     return Settings(**found)
 
 
-def read_pool(source: PoolSource, pool: str, value: Any) -> list[Process]:
-    """Makes the processes of one pool on one host.
+def read_pool(source: PoolSource, pool: str, value: Any, problems: Problems) -> list[Process]:
+    """Makes the processes of one pool on one host; none if there cannot be any.
 
     Args:
         source: the host and the group.
         pool: the name of the pool.
         value: what the operator wrote below it.
-
-    Raises:
-        TopologyError: the pool cannot be.
+        problems: what is wrong is added to it.
     """
     host = source.host
     variable = f"{source.group}.{pool}"
+    wrong = list(_wrong_pool(variable, pool, value, host))
+    problems.add(wrong)
+    if wrong:
+        return []
+    before = len(problems.found)
+    problems.add(
+        TopologyError(f"{variable}.{key}", HIDDEN, "a pool has no such setting", did_you_mean(key, POOL_INPUTS), host)
+        for key in value
+        if key not in POOL_INPUTS
+    )
+    read = {name: POOL_INPUTS[name].default for name in _OF_POOL}
+    for name in _OF_POOL & value.keys():
+        with problems.caught():
+            read[name] = POOL_INPUTS[name].read(value[name], host, f"{variable}.")
+    duties = tuple(read["duties"] or [pool])
+    if POOL_INPUTS["duties"].problem(value.get("duties")) is None:
+        problems.add(_wrong_duties(source, variable, pool, duties, named=read["duties"] is not None))
+    settings = read_settings(variable, {key: entry for key, entry in value.items() if key in SETTINGS}, host, problems)
+    if len(problems.found) > before:
+        return []
+    slot = layout.pool_slot(pool) if read["port_slot"] is None else read["port_slot"]
+    names = [f"{source.label}-{pool}-{index}" for index in range(1, read["count"] + 1)]
+    with problems.caught():
+        for name in names[-1:]:
+            layout.check_socket_length(name, host)
+    return [
+        Process(
+            name=name,
+            group=source.group,
+            host=host,
+            pool=pool,
+            index=index,
+            duties=duties,
+            address=source.address,
+            slot=slot,
+            settings=settings,
+        )
+        for index, name in enumerate(names, start=1)
+    ]
+
+
+def _wrong_pool(variable: str, pool: str, value: Any, host: str) -> Iterator[TopologyError]:
     if pool in (MAIN, MASTER):
-        raise TopologyError(
+        yield TopologyError(
             variable,
             pool,
             "Synapse calls its main process 'main' and 'master', no worker may be named so",
             "Choose another name.",
             host,
         )
-    if not _POOL_NAME.fullmatch(pool):
-        raise TopologyError(
+    elif not _POOL_NAME.fullmatch(pool):
+        yield TopologyError(
             variable,
             pool,
             "the name of a pool becomes part of worker names and paths",
             "Use lower-case letters, digits and '_', beginning with a letter.",
             host,
         )
-    if not isinstance(value, dict):
-        raise TopologyError(variable, value, "a pool is a mapping", f"Write {pool}: {{count: 1}}.", host)
-    for key in value:
-        if key not in _POOL_KEYS:
-            raise TopologyError(
-                f"{variable}.{key}", value[key], "a pool has no such setting", did_you_mean(key, _POOL_KEYS), host
-            )
-    count = _count(variable, value.get("count", 1), host)
-    duties = _duties(source, variable, pool, value)
-    slot = _slot(variable, pool, value.get("port_slot"), host)
-    settings = read_settings(variable, {k: v for k, v in value.items() if k in _SETTING_CHECKS}, host)
-    processes = []
-    for index in range(1, count + 1):
-        name = f"{source.label}-{pool}-{index}"
-        layout.check_socket_length(name, host)
-        processes.append(
-            Process(
-                name=name,
-                group=source.group,
-                host=host,
-                pool=pool,
-                index=index,
-                duties=duties,
-                address=source.address,
-                slot=slot,
-                settings=settings,
-            )
-        )
-    return processes
+    elif not isinstance(value, dict):
+        yield TopologyError(variable, HIDDEN, "a pool is a mapping", f"Write {pool}: {{count: 1}}.", host)
 
 
-def _count(variable: str, value: Any, host: str) -> int:
-    if not is_whole_number(value):
-        raise TopologyError(
-            f"{variable}.count", value, "it is a whole number of workers", "Write count: 2, without quotes.", host
-        )
-    if not 0 <= value <= layout.SLOT_SIZE:
-        raise TopologyError(
-            f"{variable}.count",
-            value,
-            f"a pool has 0 to {layout.SLOT_SIZE} workers on one host",
-            "Choose a number in that range; for more, make a second pool with the same duties.",
-            host,
-        )
-    return int(value)
-
-
-def _duties(source: PoolSource, variable: str, pool: str, value: Mapping[str, Any]) -> tuple[str, ...]:
+def _wrong_duties(
+    source: PoolSource, variable: str, pool: str, names: tuple[Any, ...], *, named: bool
+) -> Iterator[TopologyError]:
     host = source.host
-    if "duties" not in value:
-        if pool not in DUTIES:
-            raise TopologyError(
-                f"{variable}.duties",
-                None,
-                f"'{pool}' is no duty itself, so the pool has nothing to do",
-                f"Add duties: [...]; or for the name of the pool: {did_you_mean(pool, DUTIES)}",
-                host,
-            )
-        names: Any = [pool]
-    else:
-        names = value["duties"]
-    if not isinstance(names, list) or not names:
-        raise TopologyError(
+    if not named and pool not in DUTIES:
+        yield TopologyError(
             f"{variable}.duties",
-            names,
-            "a pool has one duty or more, as a list",
-            "Write duties: [client_reader], or remove the pool.",
+            None,
+            f"'{pool}' is no duty itself, so the pool has nothing to do",
+            f"Add duties: [...]; or for the name of the pool: {did_you_mean(pool, DUTIES)}",
             host,
         )
-    for name in names:
-        if not isinstance(name, str) or name not in DUTIES:
-            raise TopologyError(
-                f"{variable}.duties", name, "there is no such duty", did_you_mean(str(name), DUTIES), host
-            )
-        _check_duty(source, variable, DUTIES[name])
+        return
+    for name in dict.fromkeys(names):
+        if name not in DUTIES:
+            yield TopologyError(f"{variable}.duties", name, "there is no such duty", did_you_mean(name, DUTIES), host)
+        else:
+            yield from _wrong_duty(source, variable, DUTIES[name])
     if len(set(names)) != len(names):
-        raise TopologyError(f"{variable}.duties", names, "a duty is there twice", "Name each duty once.", host)
+        yield TopologyError(f"{variable}.duties", list(names), "a duty is there twice", "Name each duty once.", host)
     quarantine = DUTIES["quarantined_media_changes"]
     if quarantine.name in names and "media" not in names:
-        raise TopologyError(
+        yield TopologyError(
             f"{variable}.duties",
-            names,
+            list(names),
             "only a media worker can write quarantined_media_changes",
             "Add media to the duties of this pool.",
             host,
         )
-    return tuple(names)
 
 
-def _check_duty(source: PoolSource, variable: str, duty: Duty) -> None:
+def _wrong_duty(source: PoolSource, variable: str, duty: Duty) -> Iterator[TopologyError]:
     if source.group not in duty.groups:
         reason = "media workers serve only media" if source.group == MEDIA else "the duty needs another kind of worker"
-        raise TopologyError(
+        yield TopologyError(
             f"{variable}.duties", duty.name, reason, f"Move it to a pool of {' or '.join(duty.groups)}.", source.host
         )
-    if source.release < duty.since:
-        raise TopologyError(
+    elif source.release < duty.since:
+        yield TopologyError(
             f"{variable}.duties",
             duty.name,
             f"Synapse has it since {duty.since}, and synapse_version is {source.release}",
             "Remove the duty, or raise synapse_version.",
             source.host,
         )
-
-
-def _slot(variable: str, pool: str, value: Any, host: str) -> int:
-    if value is None:
-        return layout.pool_slot(pool)
-    if not is_whole_number(value) or not layout.FIRST_FREE_SLOT <= value < layout.SLOTS:
-        raise TopologyError(
-            f"{variable}.port_slot",
-            value,
-            "it is the number of a slot of ports",
-            f"Choose one from {layout.FIRST_FREE_SLOT} to {layout.SLOTS - 1}.",
-            host,
-        )
-    return int(value)

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the processes of a fleet that need more than one pool."""
+"""Checks of the processes of a fleet that need more than one pool. A check yields what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from .duties import DUTIES, MEDIA
 from .errors import TopologyError
-from .inventory import HOST_LABEL
+from .inputs.synapse import HOST_LABEL
 from .process import Process
 
 
-def check_label(label: str, host: str) -> None:
+def check_label(label: str, host: str) -> Iterator[TopologyError]:
     """Refuses a host whose inventory name cannot be a part of the names of its workers."""
-    if not HOST_LABEL.fullmatch(label):
-        raise TopologyError(
+    if not re.fullmatch(HOST_LABEL, label, re.ASCII):
+        yield TopologyError(
             "synapse_host_label",
             label,
             "it becomes part of worker names and of the URLs between processes",
@@ -23,16 +24,18 @@ def check_label(label: str, host: str) -> None:
         )
 
 
-def check_singles(workers: Iterable[Process]) -> None:
+def check_singles(workers: Iterable[Process]) -> Iterator[TopologyError]:
     """Refuses two workers with a duty that one worker of the fleet may have."""
     holders: dict[str, Process] = {}
+    told: set[str] = set()
     for worker in workers:
         for name in worker.duties:
             if not DUTIES[name].single:
                 continue
             first = holders.setdefault(name, worker)
-            if first is worker:
+            if first is worker or name in told:
                 continue
+            told.add(name)
             what = f"stream {name} has one writer" if DUTIES[name].stream else f"duty {name} is for one worker"
             if first.host != worker.host:
                 setting, fix = "duties", "write the pool into the host_vars of one host"
@@ -40,7 +43,7 @@ def check_singles(workers: Iterable[Process]) -> None:
                 setting, fix = "duties", "take it out of the duties of the other pool"
             else:
                 setting, fix = "count", "count: 1, or a pool of its own"
-            raise TopologyError(
+            yield TopologyError(
                 f"{worker.group}.{worker.pool}.{setting}",
                 f"{first.name} and {worker.name}",
                 f"the {what} in the whole fleet",
@@ -49,13 +52,13 @@ def check_singles(workers: Iterable[Process]) -> None:
             )
 
 
-def check_process_names(processes: Iterable[Process]) -> None:
+def check_process_names(processes: Iterable[Process]) -> Iterator[TopologyError]:
     """Refuses two processes of the same name."""
     names: dict[str, Process] = {}
     for process in processes:
         first = names.setdefault(process.name, process)
         if first is not process:
-            raise TopologyError(
+            yield TopologyError(
                 f"{process.group}.{process.pool}",
                 process.name,
                 f"{first.group} on {first.host} has a worker of the same name, and names and sockets must differ",
@@ -64,11 +67,11 @@ def check_process_names(processes: Iterable[Process]) -> None:
             )
 
 
-def check_media_store(workers: Iterable[Process], shared: bool) -> None:
+def check_media_store(workers: Iterable[Process], shared: bool) -> Iterator[TopologyError]:
     """Refuses media workers on several hosts without a media store that all of them mount."""
     hosts = sorted({worker.host for worker in workers if worker.group == MEDIA})
     if len(hosts) > 1 and not shared:
-        raise TopologyError(
+        yield TopologyError(
             MEDIA,
             ", ".join(hosts),
             "media workers on several hosts need one media store that all of them mount",

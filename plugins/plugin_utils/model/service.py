@@ -99,7 +99,6 @@ class Service:
             checks look for other programs on its ports.
         memory: the parts of a host's memory that it may take.
         connections: the connections to PostgreSQL that it may open, or their number on each of its hosts.
-        variables: variables of its hosts that its memory and its checks read, where they are set.
         paths: paths on its hosts whose existence the checks ask for.
         checks: what its hosts must be, and what their variables may say.
         restart_effect: what users notice while it restarts, a sentence; None if the plan never restarts it.
@@ -123,7 +122,6 @@ class Service:
     units: tuple[str, ...] = ()
     memory: MemoryParts | None = None
     connections: ConnectionParts | int = 0
-    variables: tuple[str, ...] = ()
     paths: HostPaths | None = None
     checks: tuple[HostCheck, ...] = ()
     restart_effect: str | None = None

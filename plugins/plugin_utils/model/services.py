@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..servers import nginx_edge, postgres_inputs, postgres_tenants, redis
-from . import layout, role_values
+from . import layout
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
-    NGINX_TLS,
-    WATCHDOG_NUMBERS,
     check_media_store,
     check_nginx_tls,
     check_python,
     check_root_certificate,
     check_synapse_package,
-    check_watchdog_numbers,
     nginx_paths,
     synapse_paths,
 )
-from .role_values import check_values
 from .service import NGINX, POSTGRES, REDIS, Listener, Service, Stage, Verb
 
 MAIN_GROUP = "synapse_main"
@@ -53,14 +49,8 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="postgresql", about="PostgreSQL, for Synapse", port="postgres_port", clients=("synapse",)),
         ),
         memory=memory_of_postgres,
-        variables=postgres_inputs.VARIABLES,
         paths=postgres_inputs.paths,
-        checks=(
-            check_values(role_values.POSTGRES),
-            postgres_inputs.check,
-            postgres_tenants.check_tenants,
-            postgres_tenants.check_running,
-        ),
+        checks=(postgres_inputs.check, postgres_tenants.check_tenants, postgres_tenants.check_running),
         restart_effect="While PostgreSQL restarts, all that needs the database fails or waits for some seconds.",
         column="services",
         serves="SQL",
@@ -75,7 +65,6 @@ SERVICES: tuple[Service, ...] = (
         tags=("redis",),
         listeners=(Listener(name="redis", about="Redis, for Synapse", port="redis_port", clients=("synapse",)),),
         memory=memory_of_redis,
-        variables=redis.VARIABLES,
         checks=(redis.check,),
         restart_effect="While Redis restarts, news between processes wait for some seconds.",
         column="services",
@@ -119,14 +108,7 @@ SERVICES: tuple[Service, ...] = (
         memory=memory_of_processes,
         connections=connections_of_processes,
         paths=synapse_paths,
-        variables=tuple(role_values.SYNAPSE),
-        checks=(
-            check_python,
-            check_synapse_package,
-            check_root_certificate,
-            check_media_store,
-            check_values(role_values.SYNAPSE),
-        ),
+        checks=(check_python, check_synapse_package, check_root_certificate, check_media_store),
     ),
     Service(
         name="synapse_main",
@@ -176,9 +158,8 @@ SERVICES: tuple[Service, ...] = (
             Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
         ),
         units=("nginx.service",),
-        variables=(*NGINX_TLS, *role_values.NGINX, *nginx_edge.DEFAULTS),
         paths=nginx_paths,
-        checks=(check_values(role_values.NGINX), check_nginx_tls, nginx_edge.check_tenants),
+        checks=(check_nginx_tls, nginx_edge.check_tenants),
         column="proxy",
     ),
     Service(
@@ -188,8 +169,6 @@ SERVICES: tuple[Service, ...] = (
         verbs=("files", "activate"),
         stage="watch",
         tags=("synapse",),
-        variables=WATCHDOG_NUMBERS,
-        checks=(check_watchdog_numbers,),
     ),
 )
 

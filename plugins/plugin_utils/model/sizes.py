@@ -7,6 +7,9 @@ import re
 
 from .errors import TopologyError
 
+POSTGRES_LEAST_MIB = 512
+"""The least memory that PostgreSQL's settings are computed for."""
+
 
 def systemd_size_in_mib(written: str | None, memory_mib: int) -> int | None:
     """Returns a value of ``MemoryMax=`` in MiB, rounded down; None for no limit.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,18 +18,13 @@ from .checks import (
     check_groups,
     check_groups_have_pools,
     check_host_names,
-    check_names,
     check_needed_by_workers,
     check_pools_have_a_group,
 )
 from .duties import DUTIES, MEDIA, WORKER_GROUPS
-from .errors import TopologyError, did_you_mean
-from .inventory import (
-    INPUTS,
-    fleet_input,
-    host_input,
-    pools_of,
-)
+from .errors import Problems, TopologyError, did_you_mean
+from .inventory import fleet_options, host_value, pools_of, typed_hosts
+from .names import check_group_names, check_names, near_groups
 from .pools import PoolSource, read_pool, read_settings
 from .ports import check_ports
 from .process import MAIN, Process
@@ -55,6 +50,7 @@ class Topology:
         groups: the hosts of each inventory group of the fleet.
         addresses: where each host is reached by the others.
         options: the values of all inputs that are the same on every host.
+        host_options: the inputs that are set on each host, with their types.
         by_duty: the workers with each duty, in the order of every list of Synapse.
     """
 
@@ -67,6 +63,7 @@ class Topology:
     groups: Mapping[str, tuple[str, ...]]
     addresses: Mapping[str, str]
     options: Mapping[str, Any]
+    host_options: Mapping[str, Mapping[str, Any]]
     by_duty: Mapping[str, tuple[Process, ...]]
 
     @property
@@ -169,31 +166,25 @@ def build_topology(inputs: Mapping[str, Any], services: Sequence[Service] = SERV
         services: the table of services.
 
     Raises:
-        TopologyError: the first thing that is wrong with the inventory.
+        TopologyError: what is wrong with the inventory, all of it.
     """
-    hosts = inputs["hosts"]
+    problems = Problems()
     groups = {group: tuple(inputs["groups"].get(group, ())) for group in groups_of(services)}
-    check_groups(inputs["groups"], services)
-    check_names(inputs.get("other_variables", ()))
-    check_host_names(hosts)
-    options = {name: fleet_input(hosts, name) for name, entry in INPUTS.items() if not entry.per_host}
+    problems.add(check_group_names(inputs["groups"], inputs.get("other_groups", {}), groups))
+    problems.add(check_groups(groups, services, near_groups(inputs["groups"], groups).values()))
+    problems.add(check_names(inputs.get("other_variables", ())))
+    problems.add(check_host_names(inputs["hosts"]))
+    hosts = typed_hosts(inputs, services, problems)
+    options = fleet_options(hosts, problems)
+    _check_options(groups, hosts, options, problems)
     release = parse_release(options["synapse_version"])
-    check_pools_have_a_group(inputs, options["synapse_preset"])
-    check_groups_have_pools(inputs)
-    check_extra_config("synapse_extra_config", options["synapse_extra_config"])
     unix = _is_unix(options["synapse_transport"], hosts)
-    addresses = {host: _address(hosts, host) for host in hosts}
-    check_addresses(addresses)
-    _check_host_inputs(hosts, groups, services)
+    addresses = {host: host_value(hosts, host, "synapse_address") or LOOPBACK for host in hosts}
 
-    main = _main(groups[MAIN_GROUP][0], addresses, options)
-    workers = _workers(hosts, groups, addresses, options["synapse_preset"], release)
-    if workers:
-        check_needed_by_workers(groups, services)
-    check_singles(workers)
-    check_process_names([main, *workers])
-    check_ports([main, *workers], groups, options, services)
-    check_media_store(workers, options["synapse_media_store_shared"])
+    processes = [*_main(groups, addresses, options, problems), *_workers(groups, hosts, addresses, options, problems)]
+    workers = [process for process in processes if not process.is_main]
+    _check_processes(groups, processes, options, services, problems)
+    problems.refuse()
 
     ordered = tuple(_with_media_singles(workers, release))
     by_duty = {duty: tuple(worker for worker in ordered if duty in worker.duties) for duty in DUTIES}
@@ -201,82 +192,122 @@ def build_topology(inputs: Mapping[str, Any], services: Sequence[Service] = SERV
         server_name=options["synapse_server_name"],
         release=release,
         unix=unix,
-        main=main,
+        main=processes[0],
         workers=ordered,
         services=tuple(services),
         groups=groups,
         addresses=addresses,
         options=options,
+        host_options=hosts,
         by_duty=by_duty,
     )
 
 
-def _check_host_inputs(
-    hosts: Mapping[str, Any], groups: Mapping[str, Sequence[str]], services: Iterable[Service]
+def _check_options(
+    groups: Mapping[str, Sequence[str]],
+    hosts: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+    problems: Problems,
 ) -> None:
-    """Checks the inputs that only the role of one service reads, on the hosts of that service."""
-    for service in services:
-        names = [name for name, entry in INPUTS.items() if entry.service == service.name]
-        for host in dict.fromkeys(host for group in service.groups for host in groups[group]):
-            for name in names:
-                host_input(hosts, host, name)
+    """Checks inputs that depend on each other, as far as each of them can be."""
+    if not problems.concern("inventory", "synapse_preset", *WORKER_GROUPS):
+        problems.add(check_pools_have_a_group(groups, hosts, options["synapse_preset"]))
+        problems.add(check_groups_have_pools(groups, hosts))
+    problems.add(check_extra_config("synapse_extra_config", options["synapse_extra_config"]))
+    problems.add(_check_transport(options["synapse_transport"], hosts))
+    if not problems.concern("synapse_address"):
+        addresses = {host: host_value(hosts, host, "synapse_address") for host in hosts}
+        problems.add(_missing_addresses(addresses))
+        problems.add(check_addresses({host: address for host, address in addresses.items() if address is not None}))
 
 
-def _main(host: str, addresses: Mapping[str, str], options: Mapping[str, Any]) -> Process:
-    return Process(
-        name=MAIN,
-        group=MAIN_GROUP,
-        host=host,
-        pool=MAIN,
-        index=1,
-        duties=(),
-        address=addresses[host],
-        slot=layout.MAIN_SLOT,
-        settings=read_settings("synapse_main_settings", options["synapse_main_settings"], None),
-    )
+def _check_processes(
+    groups: Mapping[str, Sequence[str]],
+    processes: Sequence[Process],
+    options: Mapping[str, Any],
+    services: Sequence[Service],
+    problems: Problems,
+) -> None:
+    """Checks what needs the processes of the whole fleet."""
+    workers = [process for process in processes if not process.is_main]
+    if workers:
+        problems.add(check_needed_by_workers(groups, services))
+    problems.add(check_singles(workers))
+    problems.add(check_process_names(processes))
+    problems.add(check_ports(processes, groups, options, services))
+    if not problems.concern("synapse_media_store_shared"):
+        problems.add(check_media_store(workers, options["synapse_media_store_shared"]))
+
+
+def _main(
+    groups: Mapping[str, Sequence[str]],
+    addresses: Mapping[str, str],
+    options: Mapping[str, Any],
+    problems: Problems,
+) -> list[Process]:
+    """Returns the main process; none if the inventory has no host for it."""
+    settings = read_settings("synapse_main_settings", options["synapse_main_settings"], None, problems)
+    return [
+        Process(
+            name=MAIN,
+            group=MAIN_GROUP,
+            host=host,
+            pool=MAIN,
+            index=1,
+            duties=(),
+            address=addresses[host],
+            slot=layout.MAIN_SLOT,
+            settings=settings,
+        )
+        for host in groups[MAIN_GROUP][:1]
+    ]
 
 
 def _workers(
-    hosts: Mapping[str, Any],
     groups: Mapping[str, Sequence[str]],
+    hosts: Mapping[str, Mapping[str, Any]],
     addresses: Mapping[str, str],
-    preset: str,
-    release: Release,
+    options: Mapping[str, Any],
+    problems: Problems,
 ) -> list[Process]:
     """Returns the workers of all hosts, in the order of every list of Synapse."""
+    release = parse_release(options["synapse_version"])
     workers: list[Process] = []
     for group in WORKER_GROUPS:
         for host in groups[group]:
-            label = host_input(hosts, host, "synapse_host_label") or host
-            check_label(label, host)
+            label = host_value(hosts, host, "synapse_host_label") or host
+            if not problems.concern("synapse_host_label"):
+                problems.add(check_label(label, host))
             source = PoolSource(group=group, host=host, label=label, address=addresses[host], release=release)
-            for pool, value in pools_of(hosts, host, group, preset, release).items():
-                workers += read_pool(source, pool, value)
+            for pool, value in pools_of(hosts, host, group, options["synapse_preset"], release).items():
+                workers += read_pool(source, pool, value, problems)
     return sorted(workers, key=lambda worker: natural_key(worker.name))
 
 
 def _is_unix(transport: str, hosts: Mapping[str, Any]) -> bool:
+    return transport == "unix" or (transport == "auto" and len(hosts) == 1)
+
+
+def _check_transport(transport: str, hosts: Mapping[str, Any]) -> Iterator[TopologyError]:
     if transport == "unix" and len(hosts) > 1:
-        raise TopologyError(
+        yield TopologyError(
             "synapse_transport",
             transport,
             f"the fleet has {len(hosts)} hosts, and sockets do not leave a host",
             "Set it to auto or tcp.",
         )
-    return transport == "unix" or (transport == "auto" and len(hosts) == 1)
 
 
-def _address(hosts: Mapping[str, Any], host: str) -> str:
-    address = host_input(hosts, host, "synapse_address")
-    if address is None and len(hosts) > 1:
-        raise TopologyError(
-            "synapse_address",
-            None,
-            "in a fleet of several hosts the others must reach this one",
-            "Set it to the host's private address, in its host_vars.",
-            host,
-        )
-    return address or LOOPBACK
+def _missing_addresses(addresses: Mapping[str, str | None]) -> Iterator[TopologyError]:
+    for host, address in addresses.items():
+        if address is None and len(addresses) > 1:
+            yield TopologyError(
+                "synapse_address",
+                None,
+                "in a fleet of several hosts the others must reach this one",
+                "Set it to the host's private address, in its host_vars.",
+                host,
+            )
 
 
 def _with_media_singles(workers: Sequence[Process], release: Release) -> Sequence[Process]:

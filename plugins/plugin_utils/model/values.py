@@ -34,21 +34,6 @@ def is_whole_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def counting_number(value: Any) -> int | None:
-    """Returns a whole number from 1 on, None for anything else; from the command line, a number is a text."""
-    return int(value) if str(value).isdecimal() and int(value) > 0 else None
-
-
-def is_true(value: Any) -> bool:
-    """Returns whether a boolean is true; from the command line, it is a text."""
-    return str(value).lower() in ("true", "yes", "on", "1")
-
-
-def anything(_value: Any) -> Problem | None:
-    """Admits any value."""
-    return None
-
-
 def boolean(value: Any) -> Problem | None:
     """Checks for true or false."""
     return None if isinstance(value, bool) else ("it is true or false", "Write true or false, without quotes.")
@@ -62,11 +47,6 @@ def mapping(value: Any) -> Problem | None:
 def list_of_entries(value: Any) -> Problem | None:
     """Checks for a list."""
     return None if isinstance(value, list) else ("it is a list", "Write one '- ' line for each entry.")
-
-
-def optional(check: Check) -> Check:
-    """Returns a check that also admits None."""
-    return lambda value: None if value is None else check(value)
 
 
 def matches(pattern: re.Pattern[str], reason: str, fix: str) -> Check:

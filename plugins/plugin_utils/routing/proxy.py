@@ -118,6 +118,11 @@ def _json_for_nginx(value: Mapping[str, Any]) -> str:
     return json.dumps(value).replace("$", "\\u0024")
 
 
+def _zone_kib(servers: int) -> int:
+    """Returns the memory that the processes of nginx share for an upstream: a server takes less than 1 KiB of it."""
+    return max(128, 2 * servers)
+
+
 def _upstream(
     topology: Topology,
     name: str,
@@ -134,7 +139,7 @@ def _upstream(
         "comment": comment,
         "balance": balance,
         # Only this one needs to know what the other processes of nginx are doing.
-        "shared": balance == _BALANCE["least_conn"],
+        "zone_kib": _zone_kib(len(processes) + len(backups)) if balance == _BALANCE["least_conn"] else None,
         # No other process can serve its requests: they fail while it restarts. So nginx never holds it back.
         "alone": exclusive and len(processes) == 1,
         "keepalive": _KEEPALIVE * (len(processes) + len(backups)),

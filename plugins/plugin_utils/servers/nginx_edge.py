@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import layout
 from ..model.errors import TopologyError
+from ..model.inputs import INPUTS
 from ..model.platform import platform_of
-from ..model.values import is_true, plain
 from .nginx_tenants import Setting, Tenants, http_settings, is_included, left_to_us, main_settings, tenants_of
 
 if TYPE_CHECKING:
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 SERVE, INCLUDE = "serve", "include"
 """What nginx does for the base domain: a site of its own, or a file for the server block of a website."""
 
-DEFAULTS: dict[str, Any] = {
-    "nginx_base_domain": SERVE,
-    "nginx_http_port": layout.HTTP_PORT,
-    "nginx_ipv6": True,
-    "nginx_server_names": [],
-    "nginx_tls_self_signed": False,
-    "nginx_tls_self_signed_names": [],
-    "nginx_worker_connections": 8192,
-}
-"""The variables of the role that this module reads, and their defaults."""
+_READ = (
+    "nginx_base_domain",
+    "nginx_http_port",
+    "nginx_ipv6",
+    "nginx_server_names",
+    "nginx_tls_self_signed",
+    "nginx_tls_self_signed_names",
+    "nginx_worker_connections",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +103,19 @@ def edge_of(topology: Topology, host: str, found: Mapping[str, Any], variables: 
         topology: the fleet.
         host: the inventory name of the host.
         found: what the module host_survey has found on it.
-        variables: of the host, as far as they are set; those of ``DEFAULTS`` count.
+        variables: of the host, as far as they are set, with their types.
     """
-    said = {name: plain(variables.get(name)) for name in DEFAULTS}
-    said = {name: DEFAULTS[name] if value is None else value for name, value in said.items()}
-    signed = said["nginx_tls_self_signed_names"] if is_true(said["nginx_tls_self_signed"]) else []
+    said = {**{name: INPUTS[name].default for name in _READ}, **variables}
+    signed = said["nginx_tls_self_signed_names"] if said["nginx_tls_self_signed"] else []
     return Edge(
         base=topology.base_domain,
         public=topology.public_name,
         more=tuple(_in_brackets(str(name).lower()) for name in [*said["nginx_server_names"], *signed]),
         included=said["nginx_base_domain"] == INCLUDE,
-        http_port=int(said["nginx_http_port"]),
-        addresses=("", "[::]:") if is_true(said["nginx_ipv6"]) else ("",),
+        http_port=said["nginx_http_port"],
+        addresses=("", "[::]:") if said["nginx_ipv6"] else ("",),
         http2_option=not platform_of(host, found).nginx_http2_directive,
-        settings=(*http_settings(), *main_settings(int(said["nginx_worker_connections"]))),
+        settings=(*http_settings(), *main_settings(said["nginx_worker_connections"])),
         tenants=tenants_of(found),
     )
 
@@ -257,4 +255,4 @@ def _places(edge: Edge, host: str) -> Iterator[TopologyError]:
             )
 
 
-__all__ = ("DEFAULTS", "INCLUDE", "SERVE", "check_tenants", "edge_of", "proxy_edge")
+__all__ = ("INCLUDE", "SERVE", "check_tenants", "edge_of", "proxy_edge")

@@ -1,38 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables of the role postgres: read, and refused before the first change where they cannot work."""
+"""The inputs of PostgreSQL on a host: what follows from them, and what is refused before the first change.
+
+Variables have their types.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..model import layout
-from ..model.errors import TopologyError
+from ..model.errors import HIDDEN, TopologyError
+from ..model.kinds import to_whole_number
 from ..model.platform import PLATFORMS, find_platform
 from ..model.releases import postgres_problem
 from ..model.service import POSTGRES
 from ..model.texts import control_character
-from ..model.values import counting_number
 from ..views.connections import connection_budget
-from ..views.postgres import MIN_MEMORY_MIB, postgresql_settings
+from ..views.postgres import postgresql_settings
 from .problems import missing_files, refusals
 
 if TYPE_CHECKING:
     from ..model.topology import Topology
-
-VARIABLES = (
-    "postgres_cluster",
-    "postgres_shared_with",
-    "postgres_version",
-    "postgres_memory_mib",
-    "postgres_server_certificate",
-    "postgres_server_certificate_key",
-    "postgres_settings",
-)
-"""The variables of a host that the functions of this module read."""
 
 DEBIANS_CLUSTER = "main"
 """The cluster that Debian's packages create, and that fleets of earlier releases of this collection have."""
@@ -49,7 +40,6 @@ _FILES = (
 _DEFAULT_CONNECTIONS = 100
 """PostgreSQL's own ``max_connections``."""
 
-_CLUSTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 
 
@@ -131,7 +121,7 @@ def wanted_settings(topology: Topology, found: Mapping[str, Any], variables: Map
     """
     computed = computed_settings(
         topology,
-        memory_mib=counting_number(variables.get("postgres_memory_mib")) or int(found["memtotal_mb"]),
+        memory_mib=variables.get("postgres_memory_mib") or int(found["memtotal_mb"]),
         cpus=int(found["processor_vcpus"]),
         certificate=variables.get("postgres_server_certificate") or None,
         certificate_key=variables.get("postgres_server_certificate_key") or None,
@@ -149,7 +139,8 @@ def _shared_settings(
 ) -> dict[str, int | str]:
     """Returns what Synapse needs of a cluster of others: connections beside theirs, and an address beside theirs."""
     theirs = {str(row["name"]).lower(): row["setting"] for row in foreign_settings(cluster)}
-    connections = counting_number(theirs.get("max_connections")) or _DEFAULT_CONNECTIONS
+    found = to_whole_number(theirs.get("max_connections"))
+    connections = found if isinstance(found, int) and found > 0 else _DEFAULT_CONNECTIONS
     settings: dict[str, int | str] = {"max_connections": int(computed["max_connections"]) + connections}
     addresses = str(theirs.get("listen_addresses", "localhost"))
     if computed["listen_addresses"] and "*" not in addresses:
@@ -220,7 +211,7 @@ def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Ma
         topology: the fleet.
         host: the inventory name of the host.
         found: what the module host_survey returned for the host.
-        variables: those of ``VARIABLES``, by their names.
+        variables: the variables of the host, by their names.
     """
     clusters = read_clusters(found, variables)
     problems = [
@@ -229,9 +220,7 @@ def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Ma
             lambda: _check_version(host, found, variables, clusters),
             lambda: _check_release(topology, host, clusters),
             lambda: _check_certificate(host, variables),
-            lambda: _check_memory(host, variables),
             lambda: _check_settings(host, variables),
-            lambda: _check_name(host, variables),
             lambda: _check_connections(topology, host, variables),
         ),
     ]
@@ -240,14 +229,8 @@ def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Ma
 
 def _check_version(host: str, found: Mapping[str, Any], variables: Mapping[str, Any], clusters: Clusters) -> None:
     said = variables.get("postgres_version") or None
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", clusters.wanted):
-        # Without a version the distribution is not supported, which another check refuses.
-        if said is not None:
-            raise TopologyError(
-                "postgres_version", said, "it is a major version of PostgreSQL", 'Write "17", or leave it out.', host
-            )
-        return
-    # A host that was not asked has no clusters that are known.
+    # A host that was not asked has no clusters that are known. One of a distribution that is not supported has no
+    # version, which another check refuses.
     if clusters.found is None or clusters.distribution is None:
         return
     available = clusters.wanted in (*clusters.versions, clusters.distribution)
@@ -274,18 +257,6 @@ def _check_release(topology: Topology, host: str, clusters: Clusters) -> None:
             raise problem
 
 
-def _check_name(host: str, variables: Mapping[str, Any]) -> None:
-    said = variables.get("postgres_cluster") or None
-    if said is not None and not _CLUSTER_NAME.fullmatch(str(said)):
-        raise TopologyError(
-            "postgres_cluster",
-            said,
-            "it becomes part of the names of files and of a unit",
-            "Use lower-case letters, digits and underscores only, or leave it out.",
-            host,
-        )
-
-
 def _check_certificate(host: str, variables: Mapping[str, Any]) -> None:
     certificate = variables.get("postgres_server_certificate") or None
     key = variables.get("postgres_server_certificate_key") or None
@@ -300,32 +271,13 @@ def _check_certificate(host: str, variables: Mapping[str, Any]) -> None:
         )
 
 
-def _check_memory(host: str, variables: Mapping[str, Any]) -> None:
-    said = variables.get("postgres_memory_mib")
-    if said in (None, "", 0):
-        return
-    number = counting_number(said)
-    if number is None or number < MIN_MEMORY_MIB:
-        raise TopologyError(
-            "postgres_memory_mib",
-            said,
-            f"it is memory in MiB, a whole number from {MIN_MEMORY_MIB} on",
-            "Set it higher, or leave it out to plan with the memory of the host.",
-            host,
-        )
-
-
 def _check_settings(host: str, variables: Mapping[str, Any]) -> None:
     own = variables.get("postgres_settings") or {}
-    if not isinstance(own, Mapping):
-        raise TopologyError(
-            "postgres_settings", own, "it is a dictionary of settings", "Write {work_mem: 16MB}, or leave it out.", host
-        )
     fixed = [name.lower() for name in own if name.lower() in _FIXED]
     if fixed:
         raise TopologyError(
             "postgres_settings",
-            json.dumps(own, default=str),
+            HIDDEN,
             f"Synapse connects where the topology says, and that decides {' and '.join(fixed)}",
             "Leave this out, and set postgres_port or synapse_transport instead.",
             host,
@@ -346,30 +298,53 @@ def _check_setting(host: str, name: str, value: object) -> None:
     if not _SETTING_NAME.fullmatch(name):
         raise TopologyError(
             "postgres_settings",
-            name,
+            HIDDEN,
             "a setting of PostgreSQL has a name of letters, digits and underscores",
-            "Correct the name.",
+            f"Correct the name {name!r}.",
             host,
         )
     if value is None or not isinstance(value, str | int | float) or control_character(str(value)):
         raise TopologyError(
             f"postgres_settings.{name}",
-            value,
+            HIDDEN,
             "a setting has one value, a text of one line or a number",
             "Write the value as in postgresql.conf, or take the setting out.",
             host,
         )
 
 
+def trial_problem(host: str, version: str, settings: Mapping[str, Any], answer: str) -> TopologyError:
+    """Returns why settings are refused that PostgreSQL does not take.
+
+    Args:
+        host: the inventory name of the host.
+        version: the major version of PostgreSQL.
+        settings: the settings that were tried; their values may be secrets.
+        answer: what PostgreSQL has written.
+    """
+    shown = " ".join(answer.split())
+    # PostgreSQL repeats the value behind a colon, in quotes.
+    for value in sorted({str(value) for value in settings.values()}, key=len, reverse=True):
+        shown = shown.replace(f': "{value}"', f": {HIDDEN}")
+    return TopologyError(
+        "postgres_settings",
+        HIDDEN,
+        f"PostgreSQL {version} does not take {' and '.join(sorted(settings))} and answers: {shown.rstrip('.')}",
+        "Correct the setting, or leave it out.",
+        host,
+    )
+
+
 def _check_connections(topology: Topology, host: str, variables: Mapping[str, Any]) -> None:
     own = variables.get("postgres_settings") or {}
-    said = {name.lower(): value for name, value in own.items()} if isinstance(own, Mapping) else {}
+    said = {name.lower(): to_whole_number(value) for name, value in own.items()}
     budget = connection_budget(topology)["max_connections"]
-    if "max_connections" not in said or (counting_number(said["max_connections"]) or 0) >= budget:
+    number = said.get("max_connections", budget)
+    if isinstance(number, int) and number >= budget:
         return
     raise TopologyError(
         "postgres_settings.max_connections",
-        said["max_connections"],
+        number,
         f"the processes of this topology may open {budget} connections",
         "Leave it out, or lower synapse_cp_max or cp_max of a pool.",
         host,
@@ -380,4 +355,5 @@ def _check_machine(topology: Topology, host: str, found: Mapping[str, Any], vari
     try:
         wanted_settings(topology, found, variables)
     except TopologyError as error:
-        raise TopologyError(error.variable, error.value, error.reason, error.fix, host) from error
+        variable = "postgres_memory_mib" if error.variable == "memory_mib" else error.variable
+        raise TopologyError(variable, error.value, error.reason, error.fix, host) from error

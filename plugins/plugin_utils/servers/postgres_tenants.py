@@ -35,7 +35,7 @@ def check_tenants(topology: Topology, host: str, found: Found, variables: Variab
         topology: the fleet.
         host: the inventory name of the host.
         found: what the module host_survey returned for the host.
-        variables: those of ``postgres_inputs.VARIABLES``, by their names.
+        variables: the variables of the host, by their names.
     """
     clusters = read_clusters(found, variables)
     if clusters.found is None or clusters.distribution is None:

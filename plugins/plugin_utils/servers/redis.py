@@ -19,9 +19,6 @@ from .problems import refusals
 if TYPE_CHECKING:
     from ..model.topology import Topology
 
-VARIABLES = ("redis_maxmemory_mib",)
-"""The variables of a host that the functions of this module read."""
-
 NOT_ACTIVE = 3
 """The exit code of the question to the server if its unit does not run."""
 
@@ -112,18 +109,18 @@ class RedisState:
     step: Mapping[str, str] = field(default_factory=dict)
 
 
-def check(topology: Topology, host: str, found: Mapping[str, Any], variables: Mapping[str, Any]) -> list[TopologyError]:
+def check(
+    topology: Topology, host: str, found: Mapping[str, Any], _variables: Mapping[str, Any]
+) -> list[TopologyError]:
     """Returns why Redis cannot be deployed to a host.
 
     Args:
         topology: the fleet.
         host: the inventory name of the host.
         found: what the module host_survey returned for the host.
-        variables: those of ``VARIABLES``, by their names.
     """
     return refusals(
         lambda: _check_package(topology, host, found),
-        lambda: _check_memory(host, variables),
         lambda: _check_tenants(topology, host, found),
         lambda: _check_port(topology, host, found),
     )
@@ -209,18 +206,6 @@ def _check_package(topology: Topology, host: str, found: Mapping[str, Any]) -> N
             package,
             f"{platform.name} does not have this package",
             f"Leave it out, or set it to {' or '.join(platform.redis_packages)}.",
-            host,
-        )
-
-
-def _check_memory(host: str, variables: Mapping[str, Any]) -> None:
-    said = variables.get("redis_maxmemory_mib")
-    if said not in (None, "") and (isinstance(said, bool) or not str(said).isdecimal()):
-        raise TopologyError(
-            "redis_maxmemory_mib",
-            said,
-            "it is memory in MiB, a whole number from 0 on",
-            "Set it to 0 for no limit.",
             host,
         )
 
@@ -362,7 +347,6 @@ def _question(instance: RedisInstance, settings: Mapping[str, str]) -> tuple[str
 
 __all__ = (
     "NOT_ACTIVE",
-    "VARIABLES",
     "Mode",
     "RedisServer",
     "RedisState",

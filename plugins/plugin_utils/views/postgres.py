@@ -24,8 +24,9 @@ from __future__ import annotations
 
 from ..model.budgets import bounded, shared_buffers
 from ..model.errors import TopologyError
+from ..model.sizes import POSTGRES_LEAST_MIB
 
-MIN_MEMORY_MIB = 512
+MIN_MEMORY_MIB = POSTGRES_LEAST_MIB
 """The least memory of a machine that these rules were made for."""
 
 _MIN_CONNECTIONS = 10

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError, did_you_mean
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.layout import pool_slot
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.names import near_variables
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import (
     parse_release,
     postgres_problem,
@@ -23,7 +24,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology i
 from tests.unit.fleets import SEVERAL_HOSTS, one_host, one_host_inputs, several_hosts, several_hosts_inputs
 
 # A fix is a sentence that says what to do, or asks whether a known word was meant.
-_MEND = re.compile(
+_FIX = re.compile(
     r"(?:Add|Choose|Did you mean|Known are|Leave|Move|Name|Put|Remove|Rename|Set|Upgrade|Use|Write)\b.*[.?]", re.DOTALL
 )
 
@@ -32,14 +33,14 @@ def refusal(build: Callable[[], object]) -> TopologyError:
     """Returns the error, after a look at its form: ``variable [on host X] is value: reason. fix``."""
     with pytest.raises(TopologyError) as caught:
         build()
-    error = caught.value
-    where = f" on host {error.host}" if error.host else ""
-    value = "not set" if error.value is None else repr(error.value)
-    assert str(error) == f"{error.variable}{where} is {value}: {error.reason}. {error.fix}"
-    assert _MEND.fullmatch(error.fix), error.fix
-    assert error.reason
-    assert not error.reason.endswith(".")
-    return error
+    for error in caught.value.all:
+        where = f" on host {error.host}" if error.host else ""
+        value = "not set" if error.value is None else repr(error.value)
+        assert str(error) == f"{error.variable}{where} is {value}: {error.reason}. {error.fix}"
+        assert _FIX.fullmatch(error.fix), error.fix
+        assert error.reason
+        assert not error.reason.endswith(".")
+    return caught.value
 
 
 def refused(variable: str, value: object, reason: str, fix: str, host: str | None = None, **variables: Any) -> None:
@@ -57,7 +58,7 @@ def refused_pool(variable: str, value: object, reason: str, fix: str, written: A
     refused(f"generic_workers.{variable}", value, reason, fix, "synapse1", generic_workers={name: written})
 
 
-def test_a_message_has_variable_host_value_reason_and_mend() -> None:
+def test_a_message_has_variable_host_value_reason_and_fix() -> None:
     assert str(TopologyError("a.b", 3, "it is odd", "Write 4.", host="h")) == "a.b on host h is 3: it is odd. Write 4."
     assert str(TopologyError("a", None, "it is needed", "Set it.")) == "a is not set: it is needed. Set it."
 
@@ -74,7 +75,8 @@ def test_a_host_whose_name_cannot_name_a_directory(host: str) -> None:
 
 def test_a_missing_server_name() -> None:
     groups = {group: ["synapse1"] for group in SEVERAL_HOSTS}
-    error = refusal(lambda: build_topology({"groups": groups, "hosts": {"synapse1": {}}}))
+    hosts = {"synapse1": {"synapse_preset": "monolith"}}
+    error = refusal(lambda: build_topology({"groups": groups, "hosts": hosts}))
     assert str(error) == (
         "synapse_server_name is not set: every Matrix id of this server ends in it, and it can never be changed. "
         "Set synapse_server_name: example.org in group_vars/all."
@@ -101,32 +103,31 @@ def test_a_server_name_that_is_none(name: object) -> None:
         ("synapse_preset", "zzz", "it is one of", "Known are: full, large"),
         ("synapse_transport", "udp", "it is one of auto, unix, tcp", "Known are: auto, tcp, unix."),
         ("synapse_cp_max", 0, "whole number of connections", "a number from 1 to 1000"),
-        ("synapse_cp_max", "5", "whole number of connections", "without quotes"),
+        ("synapse_cp_max", "five", "whole number of connections", "without quotes"),
         ("synapse_cp_max", True, "whole number of connections", "without quotes"),
         ("synapse_public_baseurl", "matrix.example.org", "it is a URL", "Write https://matrix.example.org/."),
         ("synapse_public_baseurl", "https://a;b/", "it is a URL", "Write https://matrix.example.org/."),
         ("synapse_max_upload_size", "50 MB", "it is a size in bytes", "Write 50M."),
-        ("synapse_max_upload_size", 50, "it is a size in bytes", "Write 50M."),
-        ("synapse_report_stats", "yes", "it is true or false", "without quotes"),
-        ("synapse_jemalloc", 1, "it is true or false", "without quotes"),
-        ("synapse_media_store_shared", "no", "it is true or false", "without quotes"),
+        ("synapse_report_stats", "maybe", "it is true or false", "without quotes"),
+        ("synapse_jemalloc", 2, "it is true or false", "without quotes"),
+        ("synapse_media_store_shared", "nope", "it is true or false", "without quotes"),
         ("synapse_media_store_path", "media", "it is an absolute path", "Write /var/lib/matrix-synapse/media, or"),
         ("synapse_media_store_path", "/home/media", "do not see /home", "Write /var/lib/matrix-synapse/media, or"),
-        ("synapse_trusted_key_servers", "matrix.org", "it is a list", "one '- ' line"),
-        ("synapse_extra_config", ["a"], "it is a mapping", "name: value lines"),
-        ("synapse_main_settings", "2G", "it is a mapping", "name: value lines"),
+        ("synapse_trusted_key_servers", 3, "it is a list", "one '- ' line"),
+        ("synapse_extra_config", "(not shown)", "it is a mapping", "name: value lines"),
+        ("synapse_main_settings", "(not shown)", "it is a mapping", "name: value lines"),
         ("postgres_port", 70000, "it is a whole number of a port", "a number from 1 to 65535"),
-        ("postgres_tls", "yes", "it is true or false", "without quotes"),
+        ("postgres_tls", "2", "it is true or false", "without quotes"),
         ("postgres_tls_root_certificate", "root.pem", "it is an absolute path", "Write /etc/ssl/matrix/root.pem."),
         ("postgres_tls_root_certificate", "/root/ca.pem", "do not see /root", "Write /etc/ssl/matrix/root.pem."),
-        ("synapse_metrics_allowed", "10.0.0.0/8", "it is a list of networks", "Write a list of networks"),
+        ("synapse_metrics_allowed", {"net": 8}, "it is a list of networks", "Write a list of networks"),
         (
             "synapse_metrics_allowed",
             ["prometheus"],
             "the firewall looks names up only when",
             "Write a list of networks",
         ),
-        ("redis_port", "6379", "it is a whole number of a port", "without quotes"),
+        ("redis_port", "6379.0", "it is a whole number of a port", "without quotes"),
         ("redis_package", "redis-servr", "it is one of redis-server, valkey-server", "Did you mean 'redis-server'?"),
     ],
 )
@@ -142,9 +143,9 @@ def test_a_variable_of_the_wrong_form(variable: str, value: object, reason: str,
         ("synapse_address", "db1.example.org", "Write 10.0.0.11."),
         ("synapse_host_label", "a/b", "letters, digits, '-', '_' and '.'"),
         ("synapse_host_label", "-a", "letters, digits, '-', '_' and '.'"),
-        ("generic_workers", ["sync"], "name: value lines"),
-        ("media_workers", 1, "name: value lines"),
-        ("background_workers", "pusher", "name: value lines"),
+        ("generic_workers", "(not shown)", "name: value lines"),
+        ("media_workers", "(not shown)", "name: value lines"),
+        ("background_workers", "(not shown)", "name: value lines"),
     ],
 )
 def test_a_variable_of_one_host_of_the_wrong_form_names_the_host(variable: str, value: object, fix: str) -> None:
@@ -163,8 +164,7 @@ def test_a_host_whose_name_cannot_be_part_of_a_worker_name() -> None:
 
 def test_the_model_has_a_case_for_every_input() -> None:
     """Each input with a check of its own is refused somewhere above: a value that no input takes."""
-    unchecked = [name for name, entry in INPUTS.items() if entry.check(object()) is None]
-    assert unchecked == ["synapse_version"]  # read by parse_release
+    assert [name for name, entry in INPUTS.items() if entry.problem(object()) is None] == []
 
 
 def test_hosts_that_disagree_on_a_variable_of_the_fleet() -> None:
@@ -205,14 +205,13 @@ def test_a_release_that_is_too_old(version: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("nginx_admin_allowed", "192.0.2.0/24"),
+        ("nginx_admin_allowed", {"network": "192.0.2.0/24"}),
         ("nginx_admin_allowed", ["admin.example.org"]),
         ("nginx_admin_allowed", ["192.0.2.0/33"]),
         ("nginx_admin_allowed", [{"network": "192.0.2.0/24"}]),
         ("nginx_admin_allowed", ["all"]),
         ("nginx_trusted_proxies", ["proxy.example.org"]),
         ("nginx_trusted_proxies", ["192.0.2.1", "300.0.2.1"]),
-        ("nginx_trusted_proxies", None),
     ],
 )
 def test_what_is_no_list_of_networks(variable: str, value: object) -> None:
@@ -338,7 +337,7 @@ def test_pools_that_no_host_would_run(group: str, pools: dict[str, Any]) -> None
 
 def test_pools_that_no_host_would_run_and_that_are_none() -> None:
     error = refusal(lambda: one_host(without=["generic_workers"], generic_workers=3))
-    assert (error.variable, error.value) == ("generic_workers", 3)
+    assert (error.variable, error.value) == ("generic_workers", "(not shown)")
 
 
 @pytest.mark.parametrize("group", ["generic_workers", "media_workers", "background_workers"])
@@ -363,12 +362,12 @@ def test_a_duty_that_is_no_name(duty: object) -> None:
     assert (error.variable, error.host) == ("generic_workers.x.duties", "synapse1")
 
 
-@pytest.mark.parametrize("written", [{}, {"count": 2}])
+@pytest.mark.parametrize("written", [{}, {"count": 2}, {"duties": None}, {"duties": ""}])
 def test_a_pool_without_a_duty(written: dict[str, Any]) -> None:
     refused_pool("fast.duties", None, "'fast' is no duty itself", "Add duties: [...]", written, "fast")
 
 
-@pytest.mark.parametrize("duties", [[], None, "sync", {"sync": None}, 3])
+@pytest.mark.parametrize("duties", [[], {"sync": None}, 3])
 def test_duties_that_are_no_list_of_some(duties: object) -> None:
     refused_pool("x.duties", duties, "one duty or more, as a list", "duties: [client_reader]", {"duties": duties}, "x")
 
@@ -378,7 +377,7 @@ def test_a_duty_twice() -> None:
     refused_pool("x.duties", duties, "a duty is there twice", "Name each duty once.", {"duties": duties}, "x")
 
 
-@pytest.mark.parametrize("count", ["2", 1.0, 2.5, True, False, None, [2], "two"])
+@pytest.mark.parametrize("count", ["2.0", 1.0, 2.5, True, False, [2], "two"])
 def test_a_count_that_is_no_whole_number(count: object) -> None:
     refused_pool("sync.count", count, "it is a whole number of workers", "Write count: 2", {"count": count})
 
@@ -400,12 +399,12 @@ def test_a_pool_whose_name_cannot_be_part_of_a_path(name: str) -> None:
 
 @pytest.mark.parametrize("written", [2, None, "sync", ["sync"]])
 def test_a_pool_that_is_no_mapping(written: object) -> None:
-    refused_pool("sync", written, "a pool is a mapping", "Write sync: {count: 1}.", written)
+    refused_pool("sync", "(not shown)", "a pool is a mapping", "Write sync: {count: 1}.", written)
 
 
 @pytest.mark.parametrize(("key", "fix"), [("cuont", "Did you mean 'count'?"), ("zz", "Known are: cache_factor")])
 def test_an_unknown_setting_of_a_pool(key: str, fix: str) -> None:
-    refused_pool(f"sync.{key}", 1, "a pool has no such setting", fix, {key: 1})
+    refused_pool(f"sync.{key}", "(not shown)", "a pool has no such setting", fix, {key: 1})
 
 
 _WRONG_SETTINGS = [
@@ -416,10 +415,10 @@ _WRONG_SETTINGS = [
     ("cpu_quota", "0%", "as in CPUQuota=", "Write 150%."),
     ("memory_max", "0", "as in MemoryMax=", "Write 2G."),
     ("cp_max", 0, "whole number of connections", "without quotes"),
-    ("cp_max", "5", "whole number of connections", "without quotes"),
+    ("cp_max", "5.5", "whole number of connections", "without quotes"),
     ("cp_max", True, "whole number of connections", "without quotes"),
     ("cache_factor", 0, "a number above 0", "Write 0.5, 1 or 2.0"),
-    ("cache_factor", "1", "a number above 0", "Write 0.5, 1 or 2.0"),
+    ("cache_factor", "one", "a number above 0", "Write 0.5, 1 or 2.0"),
     ("cache_factor", True, "a number above 0", "Write 0.5, 1 or 2.0"),
     ("extra_config", ["a"], "a mapping of Synapse options", "name: value lines"),
 ]
@@ -427,7 +426,7 @@ _WRONG_ENVIRONMENTS: list[tuple[object, str]] = [
     (["A=1"], "it is a mapping of environment variables"),
     ({"A-B": "1"}, "a name in it is not one of environment variables"),
     ({"": "x"}, "a name in it is not one of environment variables"),
-    ({"A": 1}, "the value of A is not a string"),
+    ({"A": 1.5}, "the value of A is not a string"),
     ({"A": "1\nB=2"}, "the value of A has a line break"),
     ({"A": "1\0"}, "the value of A has a line break or another control character"),
     ({"A": "\ud800"}, "the value of A has a line break or another control character"),
@@ -437,8 +436,9 @@ _WRONG_ENVIRONMENTS: list[tuple[object, str]] = [
 
 @pytest.mark.parametrize(("setting", "value", "reason", "fix"), _WRONG_SETTINGS)
 def test_a_setting_of_the_wrong_form(setting: str, value: object, reason: str, fix: str) -> None:
-    refused_pool(f"sync.{setting}", value, reason, fix, {setting: value})
-    refused(f"synapse_main_settings.{setting}", value, reason, fix, synapse_main_settings={setting: value})
+    shown = "(not shown)" if setting == "extra_config" else value
+    refused_pool(f"sync.{setting}", shown, reason, fix, {setting: value})
+    refused(f"synapse_main_settings.{setting}", shown, reason, fix, synapse_main_settings={setting: value})
 
 
 @pytest.mark.parametrize(("environment", "reason"), _WRONG_ENVIRONMENTS)
@@ -452,7 +452,7 @@ def test_an_environment_of_the_wrong_form(environment: object, reason: str) -> N
 def test_an_unknown_setting_of_main() -> None:
     refused(
         "synapse_main_settings.memory",
-        "2G",
+        "(not shown)",
         "there is no such setting",
         "Did you mean 'memory_max'?",
         synapse_main_settings={"memory": "2G"},
@@ -617,7 +617,7 @@ def test_two_pools_with_the_same_slot_by_hand() -> None:
     assert "synapse1-login-1 and synapse1-sync-1 would both use this port" in error.reason
 
 
-@pytest.mark.parametrize("slot", [0, 14, 39, 180, -1, "50", 50.0, True])
+@pytest.mark.parametrize("slot", [0, 14, 39, 180, -1, "39", 50.0, True])
 def test_a_slot_that_is_not_free(slot: object) -> None:
     refused_pool(
         "sync.port_slot", slot, "the number of a slot of ports", "Choose one from 40 to 179.", {"port_slot": slot}
@@ -759,10 +759,10 @@ def test_a_misspelt_variable(name: str, meant: str) -> None:
 def test_no_input_of_a_role_is_taken_for_a_misspelt_one() -> None:
     roles = Path(__file__).resolve().parents[4] / "roles"
     specs = [yaml.safe_load(path.read_text())["argument_specs"] for path in roles.glob("*/meta/argument_specs.yml")]
-    names = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})} - INPUTS.keys()
+    names = {name for spec in specs for entry in spec.values() for name in entry.get("options", {})}
     assert "synapse_log_level" in names
-    variables: dict[str, Any] = dict.fromkeys(names)
-    one_host(**variables)
+    assert names <= INPUTS.keys()
+    assert near_variables(names - INPUTS.keys()) == {}
 
 
 @pytest.mark.parametrize(("variable", "port"), [("postgres_port", 8448), ("redis_port", 443), ("postgres_port", 22)])

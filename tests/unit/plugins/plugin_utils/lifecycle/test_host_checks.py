@@ -46,7 +46,7 @@ def test_nothing_is_wrong_with_what_is_supported(version: str) -> None:
         ({"distribution": "Ubuntu", "distribution_major_version": "24"}, {}, "on host generic1 is 'Ubuntu 24'"),
         ({"python_version": "3.8.1"}, {}, "it needs Python 3.10, the host has 3.8.1"),
         ({"memtotal_mb": 3000}, {}, "memory_max on host generic1 is '3072 MiB'"),
-        ({}, {"watchdog_interval": 0}, "watchdog_interval on host generic1 is 0: the watchdog counts"),
+        ({}, {"watchdog_interval": 0}, "watchdog_interval on host generic1 is 0: it is a whole number of seconds"),
         ({}, {"watchdog_checks": -1}, "watchdog_checks on host generic1 is -1: "),
         ({}, {"watchdog_grace": "soon"}, "watchdog_grace on host generic1 is 'soon': "),
         ({}, {"watchdog_interval": 1.5}, "watchdog_interval on host generic1 is 1.5: "),
@@ -64,9 +64,9 @@ def test_memory_is_not_compared_with_what_nobody_has_asked_the_host_for() -> Non
 def test_all_problems_of_a_host_are_told() -> None:
     found = problems({"python_version": "3.8.1"}, watchdog_interval=0, watchdog_grace=0)
     assert [problem.split(" on host ")[0] for problem in found] == [
-        "synapse_version",
         "watchdog_interval",
         "watchdog_grace",
+        "synapse_version",
     ]
 
 
@@ -75,8 +75,8 @@ def test_a_host_is_asked_for_what_it_runs() -> None:
     found = {name: host_problems(FLEET, {name: host}, surveyed="seen") for name in ("db1", "cache1")}
     assert found["db1"] == []
     assert found["cache1"] == [
-        "redis_maxmemory_mib on host cache1 is -1: it is memory in MiB, a whole number from 0 on. Set it to 0 for no"
-        " limit."
+        "redis_maxmemory_mib on host cache1 is -1: it is a whole number of MiB. Set it to a number from 0 to"
+        " 1073741824, without quotes."
     ]
 
 
@@ -86,13 +86,10 @@ def test_limits_of_redis_that_can_be(limit: object) -> None:
     assert host_problems(FLEET, {"cache1": host}, surveyed="seen") == []
 
 
-def test_each_host_has_a_sentence_of_its_own() -> None:
+def test_hosts_with_the_same_problem_share_a_sentence() -> None:
     old = {"seen": {**FOUND, "distribution_major_version": "11"}}
     found = host_problems(FLEET, {"db1": old, "main1": {"seen": FOUND}, "proxy1": old}, surveyed="seen")
-    assert [problem.split(" is ")[0] for problem in found] == [
-        "The operating system on host db1",
-        "The operating system on host proxy1",
-    ]
+    assert [problem.split(" is ")[0] for problem in found] == ["The operating system on hosts db1, proxy1"]
 
 
 ONE_HOST = one_host()
@@ -108,7 +105,7 @@ def problems_of_nginx(found: dict[str, Any] | None = None, **variables: Any) -> 
     return host_problems(ONE_HOST, {"synapse1": host}, surveyed="seen")
 
 
-@pytest.mark.parametrize("value", [[], ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1"]])
+@pytest.mark.parametrize("value", [[], None, "192.0.2.0/24", ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1"]])
 def test_nothing_is_wrong_with_networks(value: object) -> None:
     assert problems_of_nginx(**NGINX, nginx_admin_allowed=value) == []
 
@@ -116,11 +113,10 @@ def test_nothing_is_wrong_with_networks(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("192.0.2.0/24", "is '192.0.2.0/24': it is a list of networks. Write a list of networks, such as"),
-        (None, "is not set: it is a list of networks. Write"),
+        (5, "is 5: it is a list of networks. Write a list of networks, such as"),
         (["office.example.org"], "is ['office.example.org']: 'office.example.org' in it is no network, and nginx"),
         (["192.0.2.0/24; allow all"], "'192.0.2.0/24; allow all' in it is no network"),
-        ([3], "3 in it is no network"),
+        ([3], "'3' in it is no network"),
     ],
 )
 def test_what_is_wrong_with_networks_is_told(value: object, told: str) -> None:

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.controller.role_arguments import argument_names
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.service_needs import service_needs
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import INPUTS, gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.kinds import number
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import Input
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.service import Listener, Service, Verb
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.services import (
     SERVICES,
@@ -68,7 +70,6 @@ ARCHIVE = Service(
     ),
     memory=_memory,
     connections=3,
-    variables=("archive_mib",),
     checks=(_check,),
     restart_effect="While the archive restarts, nothing is archived.",
     column="services",
@@ -130,7 +131,7 @@ def test_no_two_listeners_of_a_service_share_a_port(service: Service) -> None:
 
 
 def test_inputs_of_a_service_are_those_of_a_row() -> None:
-    assert {entry.service for entry in INPUTS.values()} - {None} <= {service.name for service in SERVICES}
+    assert {entry.on for entry in INPUTS.values()} - {None} <= {service.name for service in SERVICES}
 
 
 # A row more
@@ -142,11 +143,6 @@ def test_its_group_is_one_of_the_fleet() -> None:
     assert topology.hosts_of(ARCHIVE) == topology.hosts_of("archive") == ("vault1", "vault2")
     assert topology.host_of("archive") == "vault1"
     assert topology.address_of("archive") == "10.0.0.20"
-
-
-def test_a_variable_that_looks_like_an_input_of_its_own_is_read() -> None:
-    found = gather({"archive": ["a"]}, {"a": {"archive_mib": 1, "other": 2}}, (*SERVICES, ARCHIVE))
-    assert found["other_variables"] == ["archive_mib"]
 
 
 @pytest.mark.parametrize(
@@ -231,11 +227,12 @@ def test_networks_of_an_input_are_admitted_beside_clients() -> None:
     assert firewall_rules(topology, "vault1")["listeners"][0]["sources"] == ["10.0.0.1", "10.9.0.0/24"]
 
 
-def test_its_memory_and_its_checks_count() -> None:
+def test_its_memory_and_its_checks_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Input(name="archive_mib", about="Memory.", kind=number(0, 9999, "MiB"), per_host=True, role="archive")
+    monkeypatch.setitem(INPUTS, "archive_mib", entry)
     topology = build()
     assert host_memory(topology, "vault1", 4096, {"archive_mib": 300})["parts"] == [{"name": "Archive", "mib": 300}]
     assert host_memory(topology, "db1", 4096, {"postgres_settings": {"shared_buffers": "1GB"}})["sum"] == 1024
-    assert "archive_mib" in argument_names(topology, "vault1")
 
     def problems(host: str, **variables: Any) -> list[str]:
         return host_problems(topology, {host: {"seen": SURVEY, **variables}}, surveyed="seen")
@@ -245,7 +242,9 @@ def test_its_memory_and_its_checks_count() -> None:
         "archive_mib on host vault1 is 0: the archive needs memory. Set it to 1 or more."
     ]
     assert problems("main1", archive_mib=0) == []
-    (problem,) = problems("vault1", archive_mib=5000)
+    (problem,) = problems("vault1", archive_mib="much")
+    assert "archive_mib on host vault1 is 'much': it is a whole number of MiB" in problem
+    (problem,) = problems("vault1", archive_mib="5000")
     assert "memory_max on host vault1 is '5000 MiB'" in problem
 
 
@@ -291,8 +290,8 @@ def test_lines_to_more_services_stay_in_the_space_between_the_columns() -> None:
     }
     picture = diagram(build_topology(gather(GROUPS, hostvars, table), table))
     right_of_processes, left_of_services = 416 + 276, 784
-    for number in range(5):
-        vertical = picture.split(f'class="line use-{number}"')[0].rsplit('points="', 1)[1]
+    for line in range(5):
+        vertical = picture.split(f'class="line use-{line}"')[0].rsplit('points="', 1)[1]
         x = float(vertical.split(",")[0])
         assert right_of_processes < x < left_of_services
 
@@ -364,7 +363,7 @@ def test_processes_give_way_and_take_no_more_than_their_ports_of_a_band() -> Non
     main = build().main
     row = replace(ARCHIVE, listeners=(Listener(name="archive", about="the archive", port=main.metrics_port),))
     error = refusal(row, ("main1",))
-    assert (error.variable, error.host) == ("synapse_main.main.port_slot", "main1")
+    assert (error.variable, error.host) == ("inventory", "main1")
     free = replace(ARCHIVE, listeners=(Listener(name="archive", about="the archive", port=main.metrics_port + 1),))
     assert build(free, ("main1",))
 

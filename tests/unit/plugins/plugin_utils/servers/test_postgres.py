@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import read_all
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.service import POSTGRES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import (
@@ -14,15 +16,15 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres
     postgres_server,
 )
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_inputs import (
-    VARIABLES,
     check,
     files_needed,
     paths,
+    trial_problem,
 )
 
 from tests.unit.fleets import ADDRESSES, one_host, several_hosts
 
-UNSET: dict[str, Any] = {**dict.fromkeys(VARIABLES), "postgres_settings": {}}
+UNSET: dict[str, Any] = {name: entry.default for name, entry in INPUTS.items() if entry.role == POSTGRES}
 DROP_IN = "/etc/systemd/system/postgresql@17-synapse.service.d/matrix-synapse.conf"
 CERTIFICATE: dict[str, Any] = {
     "postgres_server_certificate": "/etc/ssl/db.pem",
@@ -71,12 +73,12 @@ def server(
     **variables: Any,
 ) -> PostgresServer:
     fleet = one_host() if topology is None else topology
-    return postgres_server(fleet, host_of(fleet), found or machine(), {**UNSET, **variables}, mode)
+    return postgres_server(fleet, host_of(fleet), found or machine(), read_all(INPUTS, {**UNSET, **variables}), mode)
 
 
 def refused(found: dict[str, Any] | None = None, topology: Topology | None = None, **variables: Any) -> list[str]:
     fleet = one_host() if topology is None else topology
-    problems = check(fleet, host_of(fleet), found or machine(), {**UNSET, **variables})
+    problems = check(fleet, host_of(fleet), found or machine(), read_all(INPUTS, {**UNSET, **variables}))
     return [str(problem) for problem in problems]
 
 
@@ -124,11 +126,6 @@ def test_two_clusters_without_a_choice() -> None:
     assert problem.endswith("are of version 15 and 17. Set it to the one that serves Synapse.")
 
 
-def test_a_version_that_is_none() -> None:
-    (problem,) = refused(postgres_version="seventeen")
-    assert problem.startswith("postgres_version on host synapse1 is 'seventeen': it is a major version of PostgreSQL.")
-
-
 def test_a_cluster_too_old_for_the_release() -> None:
     (problem,) = refused(machine(cluster("13")))
     assert "it needs PostgreSQL 14, the host has 13" in problem
@@ -162,14 +159,9 @@ def test_a_distribution_that_is_not_supported_is_refused_elsewhere() -> None:
         ),
         (
             {"postgres_settings": {"Port": 5433, "work_mem": "1MB"}},
-            'postgres_settings on host synapse1 is \'{"Port": 5433, "work_mem": "1MB"}\': Synapse connects where the'
+            "postgres_settings on host synapse1 is (not shown): Synapse connects where the"
             " topology says, and that decides port. Leave this out, and set postgres_port or synapse_transport"
             " instead.",
-        ),
-        (
-            {"postgres_settings": "work_mem=1MB"},
-            "postgres_settings on host synapse1 is 'work_mem=1MB': it is a dictionary of settings."
-            " Write {work_mem: 16MB}, or leave it out.",
         ),
         (
             {"postgres_settings": {"Include_dir": "/etc/more"}},
@@ -178,18 +170,13 @@ def test_a_distribution_that_is_not_supported_is_refused_elsewhere() -> None:
         ),
         (
             {"postgres_settings": {"work mem": 1}},
-            "postgres_settings on host synapse1 is 'work mem': a setting of PostgreSQL has a name of letters, digits"
-            " and underscores. Correct the name.",
+            "postgres_settings on host synapse1 is (not shown): a setting of PostgreSQL has a name of letters, digits"
+            " and underscores. Correct the name 'work mem'.",
         ),
         (
             {"postgres_settings": {"Max_Connections": 50}},
             "postgres_settings.max_connections on host synapse1 is 50: the processes of this topology may open 200"
             " connections. Leave it out, or lower synapse_cp_max or cp_max of a pool.",
-        ),
-        (
-            {"postgres_memory_mib": 100},
-            "postgres_memory_mib on host synapse1 is 100: it is memory in MiB, a whole number from 512 on."
-            " Set it higher, or leave it out to plan with the memory of the host.",
         ),
     ],
 )
@@ -200,21 +187,28 @@ def test_a_variable_that_cannot_be(variables: dict[str, Any], expected: str) -> 
 @pytest.mark.parametrize("value", [None, ["a"], {"a": 1}, "a\nport = 1"])
 def test_a_setting_has_one_value(value: Any) -> None:
     (problem,) = refused(postgres_settings={"work_mem": value})
-    assert problem.startswith("postgres_settings.work_mem on host synapse1 is ")
+    assert problem.startswith("postgres_settings.work_mem on host synapse1 is (not shown): ")
+
+
+def test_settings_that_postgresql_does_not_take_are_named_without_their_values() -> None:
+    settings = {"work_mem": "hunter2", "jit": "on"}
+    answer = 'FATAL:  invalid value for parameter "work_mem": "hunter2"\nHINT:  Valid units are "B", "kB".\n'
+    assert str(trial_problem("db1", "17", settings, answer)) == (
+        "postgres_settings on host db1 is (not shown): PostgreSQL 17 does not take jit and work_mem and answers: FATAL:"
+        ' invalid value for parameter "work_mem": (not shown) HINT: Valid units are "B", "kB". Correct the setting, or'
+        " leave it out."
+    )
 
 
 def test_a_host_with_too_little_memory() -> None:
     (problem,) = refused({**machine(), "memtotal_mb": 256})
-    assert problem.startswith("memory_mib on host synapse1 is 256: it is outside of the possible range.")
+    assert problem.startswith("postgres_memory_mib on host synapse1 is 256: it is outside of the possible range.")
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = refused(
-        machine(cluster("13")), postgres_memory_mib="much", postgres_settings={"max_connections": "few", "port": 1}
-    )
+    found = refused(machine(cluster("13")), postgres_settings={"max_connections": "few", "port": 1})
     assert [problem.split(" ")[0] for problem in found] == [
         "synapse_version",
-        "postgres_memory_mib",
         "postgres_settings",
         "postgres_settings.max_connections",
     ]

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inputs of nginx."""
+
+from __future__ import annotations
+
+from ..addresses import certificate_names, networks
+from ..kinds import boolean, list_of, number, one_of, text
+from ..layout import HTTP_PORT
+from ..paths import read_by_nginx, webroot
+from ..schema import Input
+from ..service import NGINX
+
+INPUTS = (
+    Input(
+        name="nginx_tls_certificate",
+        about="Path on the host of the certificate with its chain; needed, unless C(nginx_tls_self_signed) is true.",
+        kind=text(read_by_nginx("/etc/ssl/matrix/fullchain.pem")),
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_tls_certificate_key",
+        about="Path on the host of the certificate's key; needed, unless C(nginx_tls_self_signed) is true.",
+        kind=text(read_by_nginx("/etc/ssl/matrix/privkey.pem")),
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_tls_self_signed",
+        about="Whether a self-signed certificate is made on the host, for a first try. Clients do not trust it.",
+        kind=boolean,
+        default=False,
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_tls_self_signed_names",
+        about="Names and addresses in the self-signed certificate, besides the names of the server.",
+        kind=list_of(certificate_names),
+        default=[],
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_server_names",
+        about=(
+            "Further names and addresses under which clients come; those of the self-signed certificate are among them."
+        ),
+        more=(
+            "Requests for other names than these, the base domain and the name in C(synapse_public_baseurl) are"
+            " answered with 421.",
+        ),
+        kind=list_of(certificate_names),
+        default=[],
+        per_host=True,
+        role=NGINX,
+        since="0.2.0",
+    ),
+    Input(
+        name="nginx_base_domain",
+        about="What nginx does for the base domain, the server name.",
+        more=(
+            "With V(serve) it has a site for that name.",
+            "With V(include) a website of the host has that name. Its server block for TLS includes"
+            " C(snippets/matrix-synapse-well-known*.conf), which has the answers below C(/.well-known/matrix/).",
+        ),
+        kind=one_of(["serve", "include"]),
+        default="serve",
+        per_host=True,
+        role=NGINX,
+        since="0.2.0",
+    ),
+    Input(
+        name="nginx_hsts",
+        about="Whether nginx tells browsers to use its names only with TLS, for a year (C(Strict-Transport-Security)).",
+        kind=boolean,
+        default=True,
+        per_host=True,
+        role=NGINX,
+        since="0.2.0",
+    ),
+    Input(
+        name="nginx_sandbox",
+        about="Whether nginx's unit lacks rights that a web server does not need.",
+        more=(
+            "Sites can still be anywhere on the host, and nginx can write to all directories but C(/usr), C(/boot) and"
+            " C(/etc). A change is in force after the next restart of nginx.",
+        ),
+        kind=boolean,
+        default=True,
+        per_host=True,
+        role=NGINX,
+        since="0.2.0",
+    ),
+    Input(
+        name="nginx_admin_allowed",
+        about=(
+            "Networks from which nginx lets the admin API be used, such as V(192.0.2.0/24), and the internal API"
+            " that Matrix"
+            " Authentication Service uses; none if it is empty."
+        ),
+        more=("Names are refused.",),
+        kind=list_of(networks("nginx")),
+        default=[],
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_trusted_proxies",
+        about="Networks of proxies in front of nginx. Only from them, C(X-Forwarded-For) sets the client's address.",
+        more=("Names are refused.",),
+        kind=list_of(networks("nginx")),
+        default=[],
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_http_port",
+        about="The port that redirects to https and answers ACME challenges.",
+        kind=number(1, 65535, "a port"),
+        default=HTTP_PORT,
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_acme_webroot",
+        about="The directory in which an ACME client puts its challenges (C(--webroot) of certbot).",
+        kind=text(webroot("/var/www/matrix-acme"), type="path"),
+        default="/var/www/matrix-acme",
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_ipv6",
+        about="Whether to listen on IPv6 too. Set it to false if the kernel has no IPv6.",
+        kind=boolean,
+        default=True,
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_worker_connections",
+        about="Connections of each nginx process. A client that waits for events uses two, one of them to Synapse.",
+        more=("It is set in Debian's C(nginx.conf), because nginx allows it only once, in the block C(events).",),
+        kind=number(16, 1 << 20, "connections"),
+        default=8192,
+        per_host=True,
+        role=NGINX,
+    ),
+    Input(
+        name="nginx_error_log_level",
+        about="The least severe kind of message in the error log of the sites.",
+        more=(
+            "What nginx logs of a request has its whole request line, with the access token in the query string, at"
+            " every level. With V(none) nothing is logged of requests; nginx's other messages are in"
+            " C(/var/log/nginx/error.log).",
+        ),
+        kind=one_of(["none", "debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]),
+        default="none",
+        per_host=True,
+        role=NGINX,
+    ),
+)
+
+__all__ = ("INPUTS",)
