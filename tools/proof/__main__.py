@@ -35,14 +35,15 @@ def prove(release: str) -> int:
             results += found
             routes |= keys
     proven = record.outcome(results)
-    path = record.write(release, record.text(release, routes, proven))
+    wrong = record.problems(results)
+    path = record.write(release, record.text(release, routes, proven, wrong))
     for result in results:
         if result.problem:
             print(f"{result.case}: {result.problem}")
     left = sorted(routes - set(proven))
     print(f"Synapse {release}: {len(proven)} of {len(routes)} routes on workers are proven, now in {path.name}")
     for key in left:
-        print(f"  unproven: {' '.join(key)}: {record.reason(key)}")
+        print(f"  unproven: {' '.join(key)}: {record.reason(key, wrong)}")
     return len(left)
 
 

@@ -105,13 +105,13 @@ class Answer:
 class Process:
     """One process, which is asked without nginx."""
 
-    def __init__(self, name: str, socket: str, server_name: str) -> None:
+    def __init__(self, name: str, socket: str, public_name: str) -> None:
         self.name = name
         # One connection a request: Synapse ends those that were idle for a while.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=socket, limits=limits),
-            base_url=f"http://{server_name}",
+            base_url=f"http://{public_name}",
             headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"},
             timeout=60,
             trust_env=False,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.decisions import uses_mas
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_server
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import health
 
 from tools.matrix import encoded
@@ -90,8 +91,8 @@ class Prover:
         by_worker, theirs = self._sent(case, worker)
         if by_worker.status != case.status:
             return f"{worker.name} answers {_shown(by_worker)}"
-        if target.writes is not None:
-            # Main answers 500: there is nothing to compare with.
+        if target.alone:
+            # There is nothing to compare with.
             return ""
         by_main, mine = self._sent(case, self._processes["main"])
         if by_main.status != case.status:
@@ -144,7 +145,9 @@ def prover(topology: Topology, address: str) -> Iterator[Prover]:
     sockets = {process.name: health(topology, process) for process in topology.processes}
     there = {name: where.get("socket") or f"{where['address']}:{where['port']}" for name, where in sockets.items()}
     with _outsider(host), host.tunnels(there) as here:
-        processes = {name: Process(name, path, topology.server_name) for name, path in here.items()}
+        # Single sign-on begins at the public name only.
+        public = str(proxy_server(topology)["public_name"])
+        processes = {name: Process(name, path, public) for name, path in here.items()}
         try:
             yield Prover(topology, host, processes)
         finally:

@@ -17,7 +17,7 @@ ROOM_VERSION = "10"
 """The version of rooms whose events are built here: how an event is redacted depends on it."""
 
 _KEPT = (
-    *("type", "room_id", "sender", "state_key", "content", "hashes", "signatures", "depth", "prev_events"),
+    *("event_id", "type", "room_id", "sender", "state_key", "content", "hashes", "signatures", "depth", "prev_events"),
     *("prev_state", "auth_events", "origin", "origin_server_ts", "membership"),
 )
 _KEPT_CONTENT = {"m.room.member": ("membership", "join_authorised_via_users_server")}

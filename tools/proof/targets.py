@@ -29,14 +29,14 @@ class Target:
         path: the template of the path.
         worker: the worker that nginx would send it to.
         initial: the worker for requests that begin a sync.
-        writes: the stream that only this worker may write, if there is one: main answers 500.
+        alone: whether main cannot answer: it is not the writer of the stream, or has no media repository.
     """
 
     method: str
     path: str
     worker: str
     initial: str
-    writes: str | None
+    alone: bool
 
     @property
     def key(self) -> Key:
@@ -61,7 +61,8 @@ def targets(topology: Topology) -> tuple[Target, ...]:
             continue
         worker = _first(topology, decision.upstream)
         initial = worker if decision.initial is None else _first(topology, decision.initial)
-        found.append(Target(method, decision.route.path, worker, initial, decision.route.writes))
+        alone = decision.route.writes is not None or decision.route.needs_media
+        found.append(Target(method, decision.route.path, worker, initial, alone))
     return tuple(sorted(found, key=lambda target: (_variable(target.path), target.path, target.method)))
 
 

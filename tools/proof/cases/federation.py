@@ -163,7 +163,7 @@ def _openid(exchange: Exchange) -> None:
     exchange.names["new_openid"] = exchange.world.call("POST", path, {}, user=user)["access_token"]
 
 
-EVENT = ("hashes", "signatures", "auth_events", "prev_events", "depth", "origin_server_ts")
+EVENT = ("hashes", "signatures", "auth_events", "prev_events", "depth", "origin_server_ts", "replaces_state")
 TEMPLATE = ("origin_server_ts", "prev_events", "depth")
 AS_MEMBER = (*TEMPLATE, "auth_events")
 AFTER_JOIN = (*EVENT, "state", "auth_chain", "event")
@@ -202,7 +202,14 @@ CASES = (
     Case("POST", f"{F}/unstable/user/keys/claim", build=_claim_several, who=WHO, before=uploaded),
     Case("GET", f"{F}/unstable/rooms/{ROOM}/complexity", who=WHO),
     Case("GET", f"{F}/unstable/org.matrix.msc4370/extremities/{ROOM}", who=WHO),
-    Case("POST", f"{F}/unstable/org.matrix.msc3720/query/account_status", {"user_ids": ["{user}"]}, who=WHO),
+    # A fault of Synapse's, in every process: its handler wants a room, which the path has not got.
+    Case(
+        "POST",
+        f"{F}/unstable/org.matrix.msc3720/query/account_status",
+        {"user_ids": ["{user}"]},
+        who=WHO,
+        status=500,
+    ),
     Case("GET", f"{F1}/openid/userinfo?access_token={{new_openid}}", who="nobody", before=_openid),
     Case("GET", f"{F1}/media/download/{{media}}", who=WHO, volatile=("body",)),
     Case("GET", f"{F1}/media/thumbnail/{{picture}}?width=32&height=32&method=scale", who=WHO, volatile=("body",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tools.matrix import encoded
 from tools.proof.cases.case import Case
-from tools.proof.world import PNG, Exchange
+from tools.proof.world import PNG, Exchange, word
 
 V1 = "/_matrix/client/v1/media"
 OLD = "/_matrix/media/v3"
@@ -24,7 +24,8 @@ def _quarantined(exchange: Exchange) -> None:
 
 
 def _user_media(exchange: Exchange) -> None:
-    exchange.world.upload(exchange.get("new_user"), b"proof", "text/plain")
+    # Media with the same content are quarantined together.
+    exchange.world.upload(exchange.get("new_user"), word().encode(), "text/plain")
 
 
 SHAPE = "width=32&height=32&method=scale"

@@ -79,8 +79,10 @@ def test_settings_are_on_as_synapse_reads_them(config: dict[str, Any], on: set[s
 
 
 def test_a_record_is_sorted_and_has_one_route_a_line() -> None:
-    text = record.text("1.163.2", [("PUT", "/b"), ("GET", "/b"), ("GET", "/a")], {("GET", "/b"): record.COMPARED})
+    routes = [("PUT", "/b"), ("GET", "/b"), ("GET", "/a")]
+    text = record.text("1.163.2", routes, {("GET", "/b"): record.COMPARED}, {("PUT", "/b"): "main answers 500"})
     lines = [json.loads(line.rstrip(",")) for line in text.splitlines()[1:-1]]
     assert [(line["path"], line["method"]) for line in lines] == [("/a", "GET"), ("/b", "GET"), ("/b", "PUT")]
     assert lines[1]["proven"] == "compared"
-    assert "unproven" in lines[0]
+    assert lines[0]["unproven"] == "no request for it was sent"
+    assert lines[2]["unproven"] == "main answers 500"
