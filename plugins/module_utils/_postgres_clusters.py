@@ -31,8 +31,6 @@ SELECT jsonb_build_object(
       'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
       'owner', pg_get_userbyid(datdba)))
     FROM pg_database WHERE NOT datistemplate),
-  'roles', (SELECT jsonb_agg(rolname ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'),
-  'listen_addresses', current_setting('listen_addresses'),
   'max_connections', current_setting('max_connections')::int,
   'pending', (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_settings WHERE pending_restart),
   'hba_errors', (SELECT coalesce(jsonb_agg(error), '[]') FROM pg_hba_file_rules WHERE error IS NOT NULL));

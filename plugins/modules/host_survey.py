@@ -135,8 +135,8 @@ postgres_clusters:
       type: bool
     content:
       description:
-        - What it says of itself - C(databases), C(roles), C(listen_addresses), C(max_connections), C(pending) (settings
-          that wait for a restart), C(files) (settings of its files, and errors in them) and C(hba_errors).
+        - What it says of itself - C(databases), C(max_connections), C(pending) (settings that wait for a restart),
+          C(files) (settings of its files, and errors in them) and C(hba_errors).
         - Null if it does not run, or does not answer.
       type: dict
 redis_instances:

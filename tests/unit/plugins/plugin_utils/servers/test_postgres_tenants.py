@@ -27,8 +27,6 @@ def content(*databases: str, files: list[dict[str, Any]] | None = None, **change
     """Returns what a running cluster says of itself."""
     return {
         "databases": dict.fromkeys(("postgres", *databases), DATABASE),
-        "roles": ["postgres"],
-        "listen_addresses": "localhost",
         "max_connections": 100,
         "pending": [],
         "hba_errors": [],
