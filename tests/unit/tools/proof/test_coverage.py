@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import NEWEST
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
 
 from tools.inventory import load_inputs
@@ -76,6 +77,16 @@ def test_broken_routes_go_to_no_worker() -> None:
 def test_settings_are_on_as_synapse_reads_them(config: dict[str, Any], on: set[str]) -> None:
     assert settings_on(config) >= on
     assert not {"cas_config", "oidc_providers", "experimental_features.msc2_enabled"} & (settings_on(config) - on)
+
+
+def test_the_newest_release_has_a_record_of_every_route_on_workers() -> None:
+    document = json.loads(record.file_of(str(NEWEST)).read_text())
+    recorded = {(route["method"], route["path"]): route for route in document["routes"]}
+    assert document["release"] == str(NEWEST)
+    # What the decisions send to workers today: `make proof` after a change of rules.
+    assert set(recorded) >= ROUTES
+    assert all("proven" in route or route["unproven"] for route in recorded.values())
+    assert sum("proven" in route for route in recorded.values()) > 200
 
 
 def test_a_record_is_sorted_and_has_one_route_a_line() -> None:
