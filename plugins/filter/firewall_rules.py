@@ -5,12 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: firewall_rules
-short_description: The networks that may reach the private listeners of a host
+short_description: Who may reach the private listeners of a fleet
 version_added: 0.1.0
 description:
   - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks
-    that need it.
-  - Empty where no other host can reach a listener; with the transport V(unix) that is so.
+    that need it. For each kind that trusts whoever reaches it, also which accounts of the host may reach it on any
+    host.
+  - Empty where there is nothing to close; with the transport V(unix) that is so.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
@@ -25,8 +26,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - One ruleset, or none. Its keys are C(family), C(address) and C(listeners). Each listener has C(name), C(about),
-      C(ports) and C(sources).
+    - One ruleset, or none. Its keys are C(family), C(address), C(listeners) and C(users). Each entry of C(listeners)
+      has C(name), C(about), C(ports) and C(sources). Each entry of C(users) has C(about), C(family), C(addresses),
+      C(ports) and C(users), the accounts as a set of nftables.
   type: list
   elements: dict
 """
@@ -40,7 +42,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.firewall i
 
 def _firewall_rules(topology_json: str, host: str) -> list[dict[str, Any]]:
     rules = firewall_rules(read_topology(topology_json), str(host))
-    return [rules] if rules["listeners"] else []
+    return [rules] if rules["listeners"] or rules["users"] else []
 
 
 class FilterModule:

@@ -8,10 +8,9 @@ name: watchdog
 short_description: What the watchdog of a host has to know
 version_added: 0.1.0
 description:
-  - The channel on which the processes of the server listen, how Redis is reached, and unit and metrics of each process
-    of one host.
-  - Empty where it has nothing to watch, because the host has no process, or because the fleet has no Redis, without
-    which processes have nothing to hear.
+  - The channel on which the processes of the server listen, how Redis is reached, and unit, metrics and TCP ports of
+    each process of one host.
+  - Empty where the host has no process. Without Redis, as in a monolith, C(redis) is null.
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
@@ -39,7 +38,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.watchdog i
 
 def _watchdog(topology_json: str, host: str) -> list[dict[str, Any]]:
     seen = watchdog(read_topology(topology_json), str(host))
-    return [seen] if seen["redis"] and seen["processes"] else []
+    return [seen] if seen["processes"] else []
 
 
 class FilterModule:

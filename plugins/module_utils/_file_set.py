@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+from ansible_collections.baremetal.synapse.plugins.module_utils._regular_files import read_regular, set_attributes
+
 _WIRE_PREFIX = "file_set:"
 _MODE = re.compile(r"[0-7]{4,5}\Z")
 _PARENT_MODE = 0o755
@@ -152,7 +154,7 @@ class _Planner:
 
             def create() -> None:
                 os.mkdir(path, 0o700)
-                wanted.apply(path)
+                wanted.apply(path, stat.S_IFDIR)
 
             self.changes.append(Change(path, _note(f"+ directory {path} ({wanted})\n"), create))
         elif stat.S_ISLNK(found.st_mode):
@@ -173,7 +175,7 @@ class _Planner:
         if found is not None and not stat.S_ISREG(found.st_mode):
             self.problems.append(f"{path} is a {_kind(found)}, a regular file is wanted: remove or rename it")
             return
-        before = None if found is None else Path(path).read_bytes()
+        before = None if found is None else read_regular(path)
         if found is not None and before == content:
             self._fix_attributes(path, wanted, found)
             return
@@ -293,7 +295,9 @@ class _Planner:
             "before": f"{_Attributes.of(found)}\n",
             "after": f"{wanted}\n",
         }
-        self.changes.append(Change(path, diff, lambda: wanted.apply(path), attributes_only=True))
+        self.changes.append(
+            Change(path, diff, lambda: wanted.apply(path, stat.S_IFMT(found.st_mode)), attributes_only=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -319,12 +323,10 @@ class _Attributes:
     def hold(self, found: os.stat_result) -> bool:
         return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (self.uid, self.gid, int(self.mode, 8))
 
-    def apply(self, path: str) -> None:
+    def apply(self, path: str, kind: int) -> None:
         if self.uid is None or self.gid is None:
             raise AssertionError("only check mode plans without owner and group, and it applies nothing")
-        # chown first: it clears the set-id bits
-        os.chown(path, self.uid, self.gid)
-        os.chmod(path, int(self.mode, 8))
+        set_attributes(path, kind, int(self.mode, 8), self.uid, self.gid)
 
     def __str__(self) -> str:
         return f"mode {int(self.mode, 8):04o}, owner {self.owner}, group {self.group}"
@@ -369,8 +371,7 @@ def _parent_maker(path: str) -> Callable[[], None]:
     def create() -> None:
         os.mkdir(path, 0o700)
         # Neither the umask nor a parent's set-gid bit decides.
-        os.chown(path, os.geteuid(), os.getegid())
-        os.chmod(path, _PARENT_MODE)
+        set_attributes(path, stat.S_IFDIR, _PARENT_MODE, os.geteuid(), os.getegid())
 
     return create
 
@@ -383,7 +384,7 @@ def _write(path: str, content: bytes, wanted: _Attributes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(descriptor)
-    wanted.apply(temporary)
+    wanted.apply(temporary, stat.S_IFREG)
     os.rename(temporary, path)
 
 

@@ -15,12 +15,13 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 INPUTS_FILE = "fingerprint.json"
 _WHOLE = "*"
@@ -156,9 +157,17 @@ def pending_digests(text: str) -> dict[str, str]:
 
 def _file_digest(path: str) -> str | None:
     try:
-        return digest(Path(path).read_bytes())
-    except (FileNotFoundError, IsADirectoryError):
+        # An operator may have linked a file, but a FIFO or a device is no input: it might never end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return digest(stream.read())
+    finally:
+        os.close(descriptor)
 
 
 def changed_since(started: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -172,12 +181,18 @@ def read_inputs(path: Path) -> tuple[Path, dict[str, Instance]]:
     return Path(plain["directory"]), {name: Instance.of(entry) for name, entry in plain["instances"].items()}
 
 
-def read_note(directory: Path, instance: str) -> dict[str, Any] | None:
-    """Return what was noted when the instance started: ``duties`` and ``inputs``; None if unknown."""
+def read_note(directory: Path, instance: str, read: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, Any] | None:
+    """Return what was noted when the instance started: ``duties`` and ``inputs``; None if unknown.
+
+    Args:
+        directory: where the notes are.
+        instance: the name of the instance.
+        read: how to read the note. The directory belongs to Synapse's user, so root has to take care.
+    """
     try:
-        note = json.loads(Path(directory, instance).read_text(encoding="utf-8"))
+        note = json.loads(read(Path(directory, instance)))
         return {"duties": list(note["duties"]), "inputs": dict(note["inputs"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

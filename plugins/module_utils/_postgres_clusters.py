@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any, Callable
 
+from ansible_collections.baremetal.synapse.plugins.module_utils._regular_files import read_regular
+
 CONFIG_DIR = Path("/etc/postgresql")
 DATA_DIR = Path("/var/lib/postgresql")
 CONFIG_FILE = "conf.d/matrix-synapse.conf"
@@ -72,7 +74,8 @@ def clusters(answer: str, run: Run, config_dir: Path = CONFIG_DIR, data_dir: Pat
 def _port_now(data: str, configured: int) -> int:
     # A changed port is in force only after the restart.
     try:
-        return int(Path(data, "postmaster.pid").read_text(encoding="utf-8").splitlines()[_PID_FILE_PORT])
+        # The directory belongs to the user postgres.
+        return int(read_regular(Path(data, "postmaster.pid")).splitlines()[_PID_FILE_PORT])
     except (OSError, IndexError, ValueError):
         return configured
 

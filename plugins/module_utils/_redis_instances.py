@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from ansible_collections.baremetal.synapse.plugins.module_utils._regular_files import read_regular
+
 PACKAGES = ("redis-server", "valkey-server")
 DEFAULT = "default"
 """The name of the server that the package itself starts."""
@@ -76,6 +78,7 @@ def _address(settings: dict[str, str]) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        # The directory belongs to the user redis.
+        return read_regular(path).decode(errors="replace")
     except OSError:
         return ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -64,6 +65,15 @@ def newest_change(directories: Sequence[Path]) -> float:
         return math.inf
 
 
+def unit_change(unit: str) -> float:
+    """When the file of a unit in `UNIT_DIR` or one of its drop-ins last changed, in seconds since the epoch."""
+    try:
+        own = _changed(UNIT_DIR / unit)
+    except FileNotFoundError:
+        own = 0.0
+    return max(own, newest_change([UNIT_DIR / f"{unit}.d"]))
+
+
 def _parts(directory: Path) -> Iterator[Path]:
     if not directory.is_dir():
         return
@@ -111,6 +121,12 @@ class Systemd:
         # A unit that is masked runs on, too.
         active = {unit for unit, load, *_ in self._listed("--state=active") if load == "loaded"}
         return active.intersection(units, wanted_units())
+
+    def started(self, unit: str) -> float:
+        """When the main process of a unit was started, in seconds since the epoch; 0 if it never was."""
+        shown = self._read("show", "--property=ExecMainStartTimestampMonotonic", "--value", "--", unit).strip()
+        # Microseconds of the clock that Python's `monotonic` reads, too.
+        return int(shown) / 1e6 + time.time() - time.monotonic() if shown.isdigit() and int(shown) else 0.0
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Units that are loaded or enabled and match one of the shell patterns."""

@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import Instance, read_note
+from ansible_collections.baremetal.synapse.plugins.module_utils._regular_files import read_regular
 from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd, UnitState
 
 UNDER_WAY = ("activating", "deactivating", "reloading")
@@ -129,7 +130,7 @@ def describe(
     unit: str, name: str, state: UnitState, directory: Path, wanted: Instance | None, pending: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the entry of one process."""
-    note = read_note(directory, name) if state.active in ("active", "reloading") else None
+    note = read_note(directory, name, read_regular) if state.active in ("active", "reloading") else None
     changed = [] if note is None or wanted is None else wanted.changed_since(note["inputs"], pending)
     return {
         "name": name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Unit:
         limited: it has failed too often, and starts no more until its failures are forgotten.
         starts: how often it was started.
         reloads: how often it was reloaded.
+        age: how many seconds ago its main process was started.
     """
 
     active: str = "inactive"
@@ -42,6 +44,7 @@ class Unit:
     limited: bool = False
     starts: int = 0
     reloads: int = 0
+    age: float = 0.0
 
 
 class FakeSystemd:
@@ -107,6 +110,9 @@ class FakeSystemd:
     def _show(self, options: Sequence[str], names: Sequence[str]) -> str:
         if "--property=UnitsLoadTimestamp" in options:
             return f"@{_READ_AT}\n"
+        if "--property=ExecMainStartTimestampMonotonic" in options:
+            (unit,) = (self.units.get(name, Unit()) for name in names)
+            return f"{int((time.monotonic() - unit.age) * 1e6) if unit.active == 'active' else 0}\n"
         self.asked.extend(names)
         return "\n".join(
             f"Id={name}\nActiveState={unit.active}\nUnitFileState={self._file_state(name)}\n"

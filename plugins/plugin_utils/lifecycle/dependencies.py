@@ -52,7 +52,14 @@ def _inputs(topology: Topology, process: Process) -> dict[str, Any]:
     return {
         "duties": list(process.duties),
         "links": [layout.CURRENT],
-        "files": [*own, layout.LOG_CONFIG, layout.SECRETS_DIR, *units, *map(str, registrations)],
+        "files": [
+            *own,
+            layout.LOG_CONFIG,
+            layout.PROCESS_PROGRAM,
+            layout.SECRETS_DIR,
+            *units,
+            *map(str, registrations),
+        ],
         "hidden": hidden_files(topology, process),
         "options": layout.SHARED_CONFIG,
         "nested": list(NESTED_OPTIONS),

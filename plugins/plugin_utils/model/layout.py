@@ -38,6 +38,7 @@ POOL_DROP_IN = "{unit}.d/pool.conf"
 
 WATCHDOG_UNIT = "synapse-watchdog.service"
 LIBEXEC_DIR = "/usr/local/lib/matrix-synapse"
+PROCESS_PROGRAM = f"{LIBEXEC_DIR}/synapse-process"
 NGINX_ETC = "/etc/nginx"
 # Drafts: nginx-config tests them in a copy of /etc/nginx, and only then puts them into their places.
 NGINX_DRAFT_DIR = f"{NGINX_ETC}/matrix-synapse"
@@ -59,6 +60,7 @@ NGINX_WELL_KNOWN_INCLUDE = "include snippets/matrix-synapse-well-known*.conf;"
 NGINX_ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
 NGINX_ERROR_LOG = "/var/log/nginx/matrix-synapse.error.log"
 RUN_DIR = "/run/matrix-synapse"
+RUN_LOCK = "/run/matrix-synapse-run.lock"
 FINGERPRINT_DIR = f"{RUN_DIR}/fingerprint"
 HTTP_SOCKET_DIR = f"{RUN_DIR}/http"
 REPLICATION_SOCKET_DIR = f"{RUN_DIR}/replication"
@@ -194,6 +196,7 @@ def layout() -> dict[str, Any]:
         "current": CURRENT,
         "uv_dir": f"{INSTALL_DIR}/uv",
         "libexec_dir": LIBEXEC_DIR,
+        "process_program": PROCESS_PROGRAM,
         "fleet_record": FLEET_RECORD,
         "nginx_etc": NGINX_ETC,
         "nginx_draft_dir": NGINX_DRAFT_DIR,
@@ -210,6 +213,7 @@ def layout() -> dict[str, Any]:
         "watchdog_unit": WATCHDOG_UNIT,
         "watchdog_unit_path": f"{UNIT_DIR}/{WATCHDOG_UNIT}",
         "run_dir": RUN_DIR,
+        "run_lock": RUN_LOCK,
         "http_socket_dir": HTTP_SOCKET_DIR,
         "replication_socket_dir": REPLICATION_SOCKET_DIR,
         "fingerprint_dir": FINGERPRINT_DIR,

@@ -61,6 +61,8 @@ class Listener:
         networks: the input with further networks that may reach it.
         public: it is open to all: the firewall does not filter it.
         metrics: it serves metrics for Prometheus, under this job.
+        users: it trusts whoever reaches it, so on the hosts of the fleet only these accounts may, written as a set of
+            nftables; empty if all may.
     """
 
     name: str
@@ -72,10 +74,16 @@ class Listener:
     networks: str | None = None
     public: bool = False
     metrics: str | None = None
+    users: tuple[str, ...] = ()
 
     def first_port(self, options: Mapping[str, Any]) -> int:
         """Returns its first port, with the values of the inputs."""
         return int(options[self.port]) if isinstance(self.port, str) else self.port
+
+    def ports(self, options: Mapping[str, Any]) -> str:
+        """Returns its port, or the first and the last one."""
+        first = self.first_port(options)
+        return str(first) if self.count == 1 else f"{first}-{first + self.count - 1}"
 
 
 @dataclass(frozen=True, kw_only=True)

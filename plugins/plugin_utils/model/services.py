@@ -27,6 +27,10 @@ from .service import NGINX, POSTGRES, REDIS, Listener, Service, Stage, Verb
 MAIN_GROUP = "synapse_main"
 SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
 
+# Root, and the accounts of services, among which is Synapse's own; not those of people (from 1000 on), nor nobody.
+_OF_SERVICES = ("0", "100-999")
+_OF_NGINX = "33"  # www-data, the same on every Debian
+
 SERVICES: tuple[Service, ...] = (
     Service(
         name="firewall",
@@ -85,6 +89,7 @@ SERVICES: tuple[Service, ...] = (
                 count=layout.BAND,
                 of_processes=True,
                 clients=("nginx",),
+                users=(*_OF_SERVICES, _OF_NGINX),
             ),
             Listener(
                 name="replication",
@@ -93,6 +98,7 @@ SERVICES: tuple[Service, ...] = (
                 count=layout.BAND,
                 of_processes=True,
                 clients=("synapse",),
+                users=_OF_SERVICES,
             ),
             Listener(
                 name="metrics",

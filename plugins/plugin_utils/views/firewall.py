@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks that may reach the private listeners of a host: the content of the nftables table of role firewall.
+"""Who may reach the private listeners of a fleet: the content of the nftables table of role firewall.
 
-The rules name whole bands of ports, so that a worker more on a host changes none of them.
+Other hosts are sorted out where they arrive, and accounts where they send: only their own host knows them. The rules
+name whole bands of ports, so that a worker more on a host changes none of them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..model.errors import TopologyError, did_you_mean
-from ..model.service import Listener
+from ..model.service import Listener, Service
 from ..model.topology import Topology
 
 
 def firewall_rules(topology: Topology, host: str) -> dict[str, Any]:
-    """Returns the address of a host, and for each kind of listener there the ports and the networks that need it.
-
-    Without listeners that others could reach, there is nothing to close: the list is empty.
+    """Returns the address of a host, and what is to be closed there.
 
     Args:
         topology: the fleet.
         host: the inventory name of a host of the fleet.
+
+    Returns:
+        ``family`` and ``address`` of the host; ``listeners``, for each kind of them there the ports and the networks
+        that need it; and ``users``, for each kind that trusts whoever reaches it, the ports, the addresses of the hosts
+        that have it, and the accounts of this host that may reach them. Both are empty where there is nothing to close.
 
     Raises:
         TopologyError: the fleet has no such host.
@@ -30,30 +34,62 @@ def firewall_rules(topology: Topology, host: str) -> dict[str, Any]:
     if host not in topology.addresses:
         raise TopologyError("host", host, "the topology has no such host", did_you_mean(host, topology.addresses))
     address = ip_address(topology.addresses[host])
-    family = "ip6" if address.version == 6 else "ip"
-    found: dict[str, Any] = {"family": family, "address": str(address), "listeners": []}
-    if topology.unix or address.is_loopback:
+    found: dict[str, Any] = {"family": _family(address.version), "address": str(address), "listeners": [], "users": []}
+    if topology.unix:
         return found
-    found["listeners"] = [
-        _rule(topology, listener, address.version)
+    found["users"] = [
+        rule
         for service in topology.services
-        if host in topology.running(service)
         for listener in service.listeners
-        if not listener.public
+        if listener.users
+        for rule in _users(topology, service, listener, host)
     ]
+    if not address.is_loopback:
+        found["listeners"] = [
+            _rule(topology, listener, address.version)
+            for service in topology.services
+            if host in topology.running(service)
+            for listener in service.listeners
+            if not listener.public
+        ]
     return found
+
+
+def _family(version: int) -> str:
+    return "ip6" if version == 6 else "ip"
+
+
+def _users(topology: Topology, service: Service, listener: Listener, host: str) -> list[dict[str, Any]]:
+    """Returns which accounts of a host may reach a listener: one rule for each family of addresses.
+
+    On a host that the listener is closed to anyway, there is nothing to sort out.
+    """
+    open_to = {*topology.running(service), *(h for client in listener.clients for h in topology.running(client))}
+    if host not in open_to:
+        return []
+    written = [topology.addresses[other] for other in topology.running(service)]
+    return [
+        {
+            "about": listener.about,
+            "family": _family(version),
+            "addresses": addresses,
+            "ports": listener.ports(topology.options),
+            "users": list(listener.users),
+        }
+        for version in (4, 6)
+        if (addresses := _networks(written, version))
+    ]
 
 
 def _rule(topology: Topology, listener: Listener, version: int) -> dict[str, Any]:
     """Returns the ports of a listener, and the networks that need it: the hosts of its clients, and its own input."""
-    first = listener.first_port(topology.options)
     clients = {host for client in listener.clients for host in topology.running(client)}
     written = [topology.addresses[host] for host in clients]
     written += [] if listener.networks is None else topology.options[listener.networks]
     return {
         "name": listener.name,
         "about": listener.about,
-        "ports": str(first) if listener.count == 1 else f"{first}-{first + listener.count - 1}",
+        "ports": listener.ports(topology.options),
         "sources": _networks(written, version),
     }
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -41,6 +45,7 @@ class Host:
         self.heard = dict.fromkeys(names, 0.0)
         self.deaf: set[str] = set()
         self.hanging: set[str] = set()
+        self.busy: set[str] = set()
         self.silenced: set[str] = set()
         self.stopped: set[str] = set()
         self.look(times=6)
@@ -49,9 +54,10 @@ class Host:
         if name in self.stopped:
             return watchdog.Reading(None)
         invocation = f"{name}-{self.starts[name]}"
+        busy = name in self.busy
         if name in self.hanging:
-            return watchdog.Reading(invocation, hangs=True)
-        return watchdog.Reading(invocation, None if name in self.silenced else self.heard[name])
+            return watchdog.Reading(invocation, hangs=True, busy=busy)
+        return watchdog.Reading(invocation, None if name in self.silenced else self.heard[name], busy=busy)
 
     def look(self, times: int = 1) -> list[str]:
         """Lets some checks pass, and returns who is ended."""
@@ -97,6 +103,15 @@ def test_a_process_that_hangs_is_ended_too() -> None:
     host = Host("main", "sync-1")
     host.hanging = {"sync-1"}
     assert host.look(times=CHECKS) == ["sync-1"]
+
+
+@pytest.mark.parametrize("state", ["deaf", "hanging"])
+def test_a_process_that_is_too_busy_to_hear_gets_four_times_as_long(state: str) -> None:
+    host = Host("main", "sync-1")
+    host.busy = {"sync-1"}
+    setattr(host, state, {"sync-1"})
+    assert host.look(times=4 * CHECKS - 1) == []
+    assert host.look() == ["sync-1"]
 
 
 @pytest.mark.parametrize("state", ["silenced", "stopped"])
@@ -205,3 +220,164 @@ def test_a_refusal_of_redis_is_an_error() -> None:
         watchdog.expect(b"-NOAUTH Authentication required.\r\n", b":")
     with pytest.raises(watchdog.RedisError, match="the connection ended"):
         watchdog.expect(b"", b":")
+
+
+class Threads:
+    """The main threads of processes, and a watchdog that looks at them every few seconds."""
+
+    def __init__(self) -> None:
+        self.still = watchdog.Stillness(watchdog.HANG_SECONDS)
+        self.now = 1000.0
+        self.motions = {"main": watchdog.Motion("main-1", "S", 1), "sync-1": watchdog.Motion("sync-1-1", "S", 1)}
+        self.silent: set[str] = set()
+
+    def does(self, name: str, state: str, work: int = 0, invocation: str | None = None) -> None:
+        """Changes what a process does."""
+        before = self.motions[name]
+        self.motions[name] = watchdog.Motion(invocation or before.invocation, state, before.work + work)
+
+    def look(self, times: int = 1, working: str = "main") -> list[str]:
+        """Looks some times, and returns who is killed. Processes that work do something in between."""
+        killed: list[str] = []
+        for _ in range(times):
+            self.now += watchdog.LOOK_SECONDS
+            for name in working.split():
+                self.does(name, "S", work=1)
+            suspects = self.still.suspects(self.now, self.motions)
+            killed += self.still.hung(self.now, [name for name in suspects if name in self.silent])
+        return killed
+
+    def seconds_until_killed(self, working: str = "main") -> float:
+        """Returns how long it takes until a process is killed."""
+        began = self.now
+        while not self.look(working=working):
+            assert self.now < began + 3600
+        return self.now - began
+
+
+def test_a_stopped_process_is_killed_within_seconds() -> None:
+    threads = Threads()
+    threads.look(times=3, working="main sync-1")
+    threads.does("sync-1", "T")
+    threads.silent = {"sync-1"}
+    # systemd starts it again after three more, and the whole has to take less than thirty.
+    assert watchdog.HANG_SECONDS <= threads.seconds_until_killed() <= 12.0
+
+
+def test_a_process_that_is_asleep_for_ever_is_killed_too() -> None:
+    threads = Threads()
+    threads.silent = {"sync-1"}
+    assert threads.seconds_until_killed() <= 12.0
+
+
+@pytest.mark.parametrize("state", ["R", "D", "t"])
+def test_a_process_that_waits_for_its_turn_for_the_disk_or_for_a_debugger_is_left_alone(state: str) -> None:
+    threads = Threads()
+    threads.silent = {"sync-1"}
+    threads.does("sync-1", state)
+    assert threads.look(times=100) == []
+
+
+def test_a_process_that_works_and_does_not_answer_is_left_alone() -> None:
+    threads = Threads()
+    threads.silent = {"main", "sync-1"}
+    assert threads.look(times=100, working="main sync-1") == []
+
+
+def test_a_process_without_work_that_answers_is_left_alone() -> None:
+    assert Threads().look(times=100) == []
+
+
+def test_one_answer_begins_the_count_anew() -> None:
+    threads = Threads()
+    for _ in range(10):
+        threads.silent = {"sync-1"}
+        assert threads.look() == []
+        threads.silent = set()
+        assert threads.look() == []
+
+
+def test_all_processes_that_hang_are_killed() -> None:
+    threads = Threads()
+    threads.silent = {"main", "sync-1"}
+    assert sorted(threads.look(times=6, working="")) == ["main", "sync-1"]
+
+
+def test_a_process_that_was_started_again_is_another_one() -> None:
+    threads = Threads()
+    threads.silent = {"sync-1"}
+    assert threads.look(times=6) == ["sync-1"]
+    threads.does("sync-1", "S", invocation="sync-1-2")
+    assert threads.look(times=3) == []
+
+
+def test_a_machine_that_was_stopped_itself_counts_for_nothing() -> None:
+    threads = Threads()
+    threads.silent = {"sync-1"}
+    threads.look(times=2)
+    threads.now += 3600
+    threads.still.forget()
+    assert threads.look(times=3) == []
+
+
+def test_what_a_thread_does_is_read_from_the_kernel() -> None:
+    found = watchdog.motion_of("x", os.getpid())
+    assert found is not None
+    assert found.state == "R"
+    sum(range(3_000_000))
+    time.sleep(0.01)
+    assert watchdog.motion_of("x", os.getpid()).work > found.work
+    assert watchdog.motion_of("x", 2**30) is None
+
+
+@pytest.mark.parametrize(("seconds", "late"), [("0.2", False), ("61.5", True)])
+def test_a_reactor_that_was_not_seen_for_long_is_late(seconds: str, late: bool) -> None:
+    text = f"# TYPE python_twisted_reactor_last_seen gauge\npython_twisted_reactor_last_seen {seconds}\nother 100\n"
+    assert watchdog.is_late(text) is late
+
+
+def test_metrics_that_accept_and_do_not_answer_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "PROBE_SECONDS", 0.1)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert not watchdog.is_silent({"metrics": address}), "nothing listens"
+        listener.listen()
+        assert watchdog.is_silent({"metrics": address})
+
+
+def test_a_port_that_is_held_is_taken_only_by_its_own_user() -> None:
+    """The processes share it, as synapse-process binds with the same option, and listen on it."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    ports = watchdog.Ports([f"127.0.0.1:{port}"])
+    ports.hold()
+    try:
+        with socket.socket() as process:
+            process.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="Address already in use"):
+                process.bind(("0.0.0.0", port))  # noqa: S104
+            # Nobody answers on a port that is only held, so nginx goes on to another process at once.
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5)
+            process.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            process.bind(("127.0.0.1", port))
+            process.listen()
+            with socket.create_connection(("127.0.0.1", port), timeout=5):
+                assert process.accept()
+            if os.geteuid() == 0:
+                assert _taken_by_another_user(port) == "Address already in use"
+    finally:
+        ports.release()
+
+
+def _taken_by_another_user(port: int) -> str:
+    """Returns why another user cannot have a port, also with the same option."""
+    program = (
+        "import os, socket; os.setuid(65534); s = socket.socket()\n"
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+        f"s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\ntry: s.bind(('127.0.0.1', {port}))\n"
+        "except OSError as error: print(error.strerror)"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()

@@ -157,6 +157,17 @@ _OTHERS = (
         entry="context",
         internal=True,
     ),
+    Input(
+        name="run_lock_state",
+        about="Whether to take or to release the lock of the fleet.",
+        kind=one_of(["taken", "released"]),
+        required=True,
+        per_host=True,
+        role="run",
+        entry="lock",
+        internal=True,
+        since="0.2.0",
+    ),
 )
 
 INPUTS = (*_PLAN, *_ROLLOUT, *_RENDER, *_OTHERS)

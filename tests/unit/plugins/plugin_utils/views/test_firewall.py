@@ -50,11 +50,44 @@ def test_other_ports_are_left_alone(port: int) -> None:
 
 
 def test_a_host_without_private_listeners_needs_no_rules() -> None:
-    assert firewall_rules(CLUSTER, "edge1") == {"family": "ip", "address": "10.0.0.16", "listeners": []}
+    assert firewall_rules(CLUSTER, "edge1")["listeners"] == []
+
+
+def kept_away(topology: Topology, host: str, target: str, port: int) -> list[str] | None:
+    """Returns the accounts of a host that may reach a port of a host; None if all may."""
+    for rule in firewall_rules(topology, host)["users"]:
+        first, _, last = rule["ports"].partition("-")
+        if int(first) <= port <= int(last or first) and topology.addresses[target] in rule["addresses"]:
+            return list(rule["users"])
+    return None
+
+
+@pytest.mark.parametrize("topology", FLEETS.values(), ids=FLEETS)
+def test_people_on_a_host_go_through_nginx(topology: Topology) -> None:
+    """Wherever nginx or Synapse may connect, people of the same host may not."""
+    for process in topology.processes:
+        for host in {process.host, *topology.hosts_of("nginx")}:
+            assert kept_away(topology, host, process.host, process.http_port) == ["0", "100-999", "33"]
+        for host in topology.process_hosts:
+            assert kept_away(topology, host, process.host, process.replication_port) == ["0", "100-999"]
+            assert kept_away(topology, host, process.host, process.metrics_port) is None
+
+
+def test_a_host_that_may_not_connect_anyway_needs_no_such_rule() -> None:
+    assert firewall_rules(CLUSTER, "db1")["users"] == []
+
+
+def test_people_on_the_only_host_go_through_nginx_too() -> None:
+    topology = one_host(synapse_preset="small", synapse_transport="tcp")
+    assert kept_away(topology, "synapse1", "synapse1", topology.main.http_port) == ["0", "100-999", "33"]
+
+
+def test_sockets_have_permissions_instead() -> None:
+    assert firewall_rules(one_host(synapse_preset="small"), "synapse1")["users"] == []
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_one_host_that_listens_on_loopback_needs_none_either(transport: str) -> None:
+def test_one_host_that_listens_on_loopback_is_not_reached_by_others(transport: str) -> None:
     topology = one_host(synapse_preset="small", synapse_transport=transport)
     assert firewall_rules(topology, "synapse1")["listeners"] == []
 
