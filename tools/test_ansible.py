@@ -30,6 +30,7 @@ INVENTORY = "cluster"
 COLLECTIONS = ("community/crypto",)
 SUITE, ADDRESS = "trixie", "10.88.105.10"
 ON_HOST = "/root/synapse"
+APT_INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
 
 Run = Callable[[list[str]], str]
 
@@ -136,6 +137,7 @@ def check_on_host(version: str, tree: Path) -> str:
         unpack = f"{ssh} 'mkdir {ON_HOST} && tar -C {ON_HOST} -xf -'"
         finished(["sh", "-c", f"tar -C {shlex.quote(str(tree))} -cf - . | {unpack}"])
         run = there(ADDRESS)
+        run(["sh", "-c", f"apt-get update -qq && {APT_INSTALL} python3-venv"])
         run(["python3", "-m", "venv", "/root/venv"])
         run(["pip", "install", "--quiet", "--require-hashes", "-r", "requirements/bootstrap.txt"])
         sync = ["uv", "pip", "sync", "--quiet", "--require-hashes", f"requirements/{name}.txt"]
