@@ -52,6 +52,18 @@ COMPUTED_OPTIONS = frozenset(
 )
 """Options of homeserver.yaml that the topology or a variable of its own decides."""
 
+VARIABLE_OF_OPTION: Mapping[str, str] = {
+    "database": "synapse_database_args (arguments of the connections), synapse_cp_max or the variables postgres_*",
+    "max_upload_size": "synapse_max_upload_size",
+    "media_store_path": "synapse_media_store_path",
+    "public_baseurl": "synapse_public_baseurl",
+    "redis": "the variables redis_*",
+    "report_stats": "synapse_report_stats",
+    "server_name": "synapse_server_name",
+    "trusted_key_servers": "synapse_trusted_key_servers",
+}
+"""The variables that set some of them, for the fix in a message."""
+
 
 def check_groups(
     groups: Mapping[str, Sequence[str]], services: Sequence[Service], misspelt: Collection[str] = ()
@@ -114,11 +126,16 @@ def check_extra_config(variable: str, value: Mapping[str, Any], host: str | None
                 f"{variable}.{name}",
                 HIDDEN,
                 "it is computed from the topology",
-                "Remove it; docs/topology.md names the variable that sets it.",
+                f"Remove it{_instead(name)}.",
                 host,
             )
     yield from check_option_texts(variable, value, host)
     yield from check_option_paths(variable, value, host)
+
+
+def _instead(option: str) -> str:
+    variable = VARIABLE_OF_OPTION.get(option)
+    return f", and use {variable}" if variable else "; docs/topology.md names the variable that sets it"
 
 
 def check_groups_have_pools(

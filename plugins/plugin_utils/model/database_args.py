@@ -34,17 +34,15 @@ COMPUTED: Mapping[str, str] = {
 
 def database_args(value: Any) -> Problem | None:
     """Checks further arguments: names of libpq or of the connection pool, with plain values."""
-    if not isinstance(value, dict):
-        return "it is a mapping", "Write name: value lines below it, such as keepalives_idle: 60."
     computed = [name for name in sorted(value, key=str) if name in COMPUTED]
     if computed:
         return (
             f"{' and '.join(computed)} {'is' if len(computed) == 1 else 'are'} computed from the topology",
             " ".join(dict.fromkeys(COMPUTED[name] for name in computed)),
         )
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in value):
+        return "an argument has no valid name", "Use the names of libpq: lower-case letters, digits and '_'."
     for name, argument in value.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            return f"the argument {name!r} has no valid name", "Use lower-case letters, digits and '_'."
         if not isinstance(argument, str | int | float):
-            return f"the argument {name} is no text, number or boolean", f"Write {name}: 60, or remove it."
+            return f"{name} is no text, number or boolean", f"Write {name}: and one value, or remove it."
     return None

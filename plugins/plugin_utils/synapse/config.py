@@ -147,7 +147,8 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
             # Without a root, eavesdropping is prevented, but not an impersonation of PostgreSQL.
             args |= {"sslmode": "require"} if root is None else {"sslmode": "verify-full", "sslrootcert": root}
     args["port"] = topology.options["postgres_port"]
-    return {"name": "psycopg2", "args": {**args, "cp_min": 1, "cp_max": cp_max}}
+    more = topology.options["synapse_database_args"]
+    return {"name": "psycopg2", "args": {**more, **args, "cp_min": 1, "cp_max": cp_max}}
 
 
 def _redis(topology: Topology) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import values
 from ..addresses import host_address, networks, server_name, url
+from ..database_args import database_args
 from ..duties import BACKGROUND, GENERIC, MEDIA
 from ..errors import TopologyError
 from ..kinds import Kind, boolean, entries, environment, list_of, mapping, matching, number, one_of, text, to_mapping
@@ -105,6 +106,18 @@ _TOPOLOGY = (
         about="Database connections that one process may hold (C(database.args.cp_max)).",
         kind=number(1, 1000, "connections"),
         default=5,
+    ),
+    Input(
+        name="synapse_database_args",
+        about="Further arguments of the connections to PostgreSQL (C(database.args)), such as C(keepalives_idle).",
+        more=(
+            "Those that the topology computes are refused, with the variable that sets them.",
+            "Names of libpq reach PostgreSQL's client library, those that begin with C(cp_) the pool of connections.",
+        ),
+        kind=mapping.limited(database_args),
+        default={},
+        secret=True,
+        since="0.2.0",
     ),
     Input(
         name="synapse_public_baseurl",
