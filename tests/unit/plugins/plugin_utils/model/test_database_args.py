@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.config import main_config, shared_config
+
 from tests.unit.fleets import one_host
 
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "cp_reconnect": True}
