@@ -18,7 +18,8 @@ whether the process has counted the command:
 - A process that is too busy to hear has four times as long.
 
 It also holds the TCP ports of the processes, without listening on them: while a process is down, its ports are not free
-for other users. Synapse's own user may use them (SO_REUSEPORT, see synapse-process).
+for other users. Synapse's own user may use them (SO_REUSEPORT, see synapse-process). It lets go of those of a process
+that was started without synapse-process.
 
 It has the rights of Synapse's own user, which may end its own processes. systemd starts them again (Restart=always).
 It ends when its configuration or this file changes, and systemd starts it with the new one.
@@ -420,26 +421,24 @@ def end(unit: str, number: signal.Signals) -> None:
 
 
 class Ports:
-    """Holds TCP ports for this user, without listening on them.
+    """TCP ports that are held for this user, without listening on them."""
 
-    Args:
-        addresses: the addresses of the processes.
-    """
+    def __init__(self) -> None:
+        self._held: dict[str, socket.socket] = {}
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._free = list(addresses)
-        self._held: list[socket.socket] = []
+    def hold(self, addresses: Sequence[str]) -> None:
+        """Takes those that can be had: not the ones that a process has which does not share them."""
+        for address in addresses:
+            if address not in self._held:
+                self._take(address)
 
-    def hold(self) -> None:
-        """Takes the ports that can be had: not those of processes that were started without synapse-process."""
-        self._free = [address for address in self._free if not self._take(address)]
-
-    def release(self) -> None:
+    def release(self, addresses: Sequence[str]) -> None:
         """Lets others have them."""
-        for held in self._held:
-            held.close()
+        for address in addresses:
+            if address in self._held:
+                self._held.pop(address).close()
 
-    def _take(self, address: str) -> bool:
+    def _take(self, address: str) -> None:
         host, port = split(address)
         held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         try:
@@ -447,9 +446,24 @@ class Ports:
             held.bind((host, port))
         except OSError:
             held.close()
-            return False
-        self._held.append(held)
-        return True
+            return
+        self._held[address] = held
+
+
+def shares_ports(command: bytes) -> bool:
+    """Returns whether a process, by its command line, shares its ports with this program.
+
+    One of an older unit, or of a unit that an operator has changed, does not: it would not start on a held port.
+    """
+    return b"synapse.app." not in command or b"synapse-process" in command
+
+
+def command_of(pid: int) -> bytes:
+    """Returns the command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def say(level: str, text: str) -> None:
@@ -498,9 +512,7 @@ class Watchdog:
         self._processes = {process["name"]: process for process in config.processes}
         self._judge = Judge(checks=config.checks, grace_seconds=config.grace)
         self._still = Stillness(HANG_SECONDS)
-        self._ports = Ports(
-            [address for process in config.processes for address in (process["metrics"], *process["ports"])]
-        )
+        self._ports = Ports()
         self._pids: dict[str, int] = {}
         self._worked: dict[str, Motion] = {}
         self._redis_answers = True
@@ -547,13 +559,23 @@ class Watchdog:
 
     def watch(self) -> None:
         """Kills the processes that hang."""
-        suspects = self._still.suspects(time.monotonic(), self._motions())
+        motions = self._motions()
+        self._hold(motions)
+        suspects = self._still.suspects(time.monotonic(), motions)
         with ThreadPoolExecutor(READERS) as pool:
             answers = pool.map(is_silent, [self._processes[name] for name in suspects])
             silent = [name for name, is_so in zip(suspects, answers, strict=True) if is_so]
         for name in self._still.hung(time.monotonic(), silent):
             say(WARNING, f"Killing {name}: for {HANG_SECONDS:.0f} s it has done nothing and does not answer.")
             end(self._processes[name]["unit"], signal.SIGKILL)
+
+    def _hold(self, motions: Mapping[str, Motion]) -> None:
+        for name, process in self._processes.items():
+            addresses = [process["metrics"], *process["ports"]]
+            if name in motions and not shares_ports(command_of(self._pids[motions[name].invocation])):
+                self._ports.release(addresses)
+            else:
+                self._ports.hold(addresses)
 
     def _motions(self) -> dict[str, Motion]:
         """Returns what the processes that run do, by their names."""
@@ -586,13 +608,11 @@ class Watchdog:
             time.sleep(nap)
             if time.monotonic() - began > nap + LATE_SECONDS:
                 self._still.forget()
-            self._ports.hold()
             self.watch()
 
     def run(self, files: Sequence[Path]) -> None:
         """Checks until one of the files changes."""
         began = stamps(files)
-        self._ports.hold()
         say(INFO, f"Watching {len(self._processes)} processes, every {self._config.interval} s.")
         while stamps(files) == began:
             spoke = self.speak()

@@ -351,8 +351,8 @@ def test_a_port_that_is_held_is_taken_only_by_its_own_user() -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    ports = watchdog.Ports([f"127.0.0.1:{port}"])
-    ports.hold()
+    ports = watchdog.Ports()
+    ports.hold([f"127.0.0.1:{port}"])
     try:
         with socket.socket() as process:
             process.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -369,7 +369,25 @@ def test_a_port_that_is_held_is_taken_only_by_its_own_user() -> None:
             if os.geteuid() == 0:
                 assert _taken_by_another_user(port) == "Address already in use"
     finally:
-        ports.release()
+        ports.release([f"127.0.0.1:{port}"])
+    with socket.socket() as other:
+        # After the process has ended, as the kernel keeps its old connections for a while.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("command", "shared"),
+    [
+        (b"current/bin/python\0/usr/local/lib/matrix-synapse/synapse-process\0synapse.app.homeserver\0-c\0x", True),
+        (b"current/bin/python\0-m\0synapse.app.generic_worker\0-c\0x", False),
+        (b"/usr/bin/python3\0-I\0-S\0/usr/local/lib/matrix-synapse/fingerprint\0record\0main", True),
+        (b"", True),
+    ],
+)
+def test_ports_of_a_process_that_does_not_share_them_are_left_to_it(command: bytes, shared: bool) -> None:
+    """An operator may have changed the unit: it has to start."""
+    assert watchdog.shares_ports(command) is shared
 
 
 def _taken_by_another_user(port: int) -> str:
