@@ -215,7 +215,7 @@ def disposable_fleet(
             "ansible_ssh_common_args": f"-o IdentitiesOnly=yes -o 'UserKnownHostsFile={_KEYS / 'known_hosts'}'",
             "nginx_tls_self_signed": True,
             # Clients of the tests come under the address.
-            "nginx_tls_self_signed_names": [addresses[host]],
+            "nginx_server_names": [addresses[host]],
             **({"synapse_address": addresses[host]} if len(hosts) > 1 else {}),
         }
         (state / "host_vars" / f"{host}.yml").write_text(yaml.safe_dump({**reached, **(variables or {})}))

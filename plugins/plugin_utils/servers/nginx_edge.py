@@ -24,7 +24,6 @@ _READ = (
     "nginx_http_port",
     "nginx_ipv6",
     "nginx_server_names",
-    "nginx_tls_self_signed",
     "nginx_tls_self_signed_names",
     "nginx_worker_connections",
 )
@@ -106,11 +105,11 @@ def edge_of(topology: Topology, host: str, found: Mapping[str, Any], variables: 
         variables: of the host, as far as they are set, with their types.
     """
     said = {**{name: INPUTS[name].default for name in _READ}, **variables}
-    signed = said["nginx_tls_self_signed_names"] if said["nginx_tls_self_signed"] else []
+    more = [*said["nginx_server_names"], *said["nginx_tls_self_signed_names"]]
     return Edge(
         base=topology.base_domain,
         public=topology.public_name,
-        more=tuple(_in_brackets(str(name).lower()) for name in [*said["nginx_server_names"], *signed]),
+        more=tuple(_in_brackets(str(name).lower()) for name in more),
         included=said["nginx_base_domain"] == INCLUDE,
         http_port=said["nginx_http_port"],
         addresses=("", "[::]:") if said["nginx_ipv6"] else ("",),

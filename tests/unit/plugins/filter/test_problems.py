@@ -30,3 +30,11 @@ def test_what_is_wrong_is_told_by_the_checks() -> None:
     inputs = json.loads(topology_json("monolith"))
     inputs["hosts"]["synapse1"]["synapse_preset"] = "smal"
     assert "Did you mean 'small'?" in load_filter("topology_problem")(json.dumps(inputs))
+
+
+def test_a_run_of_nginx_alone_plans_nothing_for_processes() -> None:
+    """With --tags nginx no process is surveyed; that none was seen does not mean that all are to be started."""
+    proxies = {"synapse1": {"stdout_lines": ["write /etc/nginx/conf.d/matrix-synapse.conf", "reload nginx"]}}
+    plan = load_filter("plan")(topology_json("single_host"), {}, proxies)
+    assert [(wave["proxy"], wave["held"], wave["steps"]) for wave in plan["waves"]] == [("apply", [], {})]
+    assert load_filter("plan")(topology_json("single_host"), {}, {"synapse1": {"stdout_lines": []}})["waves"] == []

@@ -68,13 +68,12 @@ def test_listeners_follow_the_variables_and_the_version_of_nginx() -> None:
 
 
 def test_further_names_are_those_of_the_certificate_too() -> None:
-    names: dict[str, Any] = {
-        "nginx_server_names": ["Chat.example.net"],
-        "nginx_tls_self_signed_names": ["192.0.2.1", "2001:db8::1"],
-    }
-    assert edge(host(), **names)["names"][2:] == ["chat.example.net"]
-    signed = edge(host(), **names, nginx_tls_self_signed=True)["names"]
-    assert signed[2:] == ["chat.example.net", "192.0.2.1", "[2001:db8::1]"]
+    made = edge(
+        host(),
+        nginx_server_names=["Chat.example.net"],
+        nginx_tls_self_signed_names=["192.0.2.1", "2001:db8::1"],
+    )
+    assert made["names"][2:] == ["chat.example.net", "192.0.2.1", "[2001:db8::1]"]
 
 
 def test_ports_are_those_of_no_name() -> None:
