@@ -129,7 +129,7 @@ class Edge:
         connection.sock = plain if port == 80 else context.wrap_socket(plain, server_hostname=sni)
         try:
             # nginx may answer before it has read all.
-            with suppress(BrokenPipeError, ConnectionResetError):
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 connection.request(method, path, body, {"Host": host})
             answer: HTTPResponse = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
