@@ -14,7 +14,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs imp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inventory import gather
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.names import near_variables
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import table_of
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import build_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology, build_topology
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.routing.proxy import proxy_upstreams
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 
 from tests.unit.fleets import SEVERAL_HOSTS, one_host, one_host_inputs, several_hosts
@@ -169,6 +170,29 @@ def test_an_input_is_in_the_schema_once() -> None:
 )
 def test_of_two_on_one_port_the_one_that_was_written_is_named(variables: dict[str, Any], variable: str) -> None:
     assert {error.variable for error in problems(**variables)} == {variable}
+
+
+# Texts
+
+
+def test_a_name_of_the_command_line_confirms_itself_alone() -> None:
+    assert INPUTS["plan_confirmed"].read("gone-events-10") == ["gone-events-10"]
+    assert INPUTS["plan_confirmed"].read("main, gone-events-10") == ["main", "gone-events-10"]
+
+
+# Many workers
+
+
+def test_the_memory_of_an_upstream_grows_with_its_workers() -> None:
+    few = one_host(generic_workers={"client_reader": {"count": 2}})
+    pools = {f"r{number}": {"duties": ["client_reader"], "count": 40, "port_slot": 60 + number} for number in range(5)}
+    many = one_host(generic_workers=pools)
+
+    def zone(topology: Topology) -> int:
+        return max(entry["zone_kib"] or 0 for entry in proxy_upstreams(topology))
+
+    # nginx needs less than 1 KiB for a server: 145 of them did not fit into 128 KiB.
+    assert (zone(few), zone(many)) == (128, 400)
 
 
 # Templates
