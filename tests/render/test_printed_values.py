@@ -13,6 +13,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,12 +97,10 @@ def answer(scratch: Path, path: str, host: str = "localhost") -> bytes:
     """Returns what the server answers."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_SECONDS)
-        for _ in range(1000):
-            try:
-                connection.connect(str(scratch / "nginx.sock"))
-            except (FileNotFoundError, ConnectionRefusedError):
-                continue
-            break
+        deadline = time.monotonic() + _SECONDS
+        while connection.connect_ex(str(scratch / "nginx.sock")):
+            assert time.monotonic() < deadline, "nginx does not listen"
+            time.sleep(0.02)
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         response = http.client.HTTPResponse(connection)
         response.begin()
