@@ -10,7 +10,7 @@ import yaml
 
 from tests.killed.points import FIRST, RUNS, Choice
 from tools.runs import example_hosts
-from tools.scenarios import MATRIX, PROJECT, SUITES, Scenario, scenario_names
+from tools.scenarios import BY_NAME, MATRIX, PROJECT, SUITES, Scenario, scenario_names
 
 STARTS = {
     name: settings["ansible"]["env"]["START_EXAMPLE"]
@@ -21,7 +21,7 @@ STARTS = {
 
 def test_every_scenario_is_in_the_matrix_once_and_every_debian() -> None:
     matrix = [Scenario.parse(text) for text in MATRIX]
-    assert sorted(scenario.name for scenario in matrix) == scenario_names()
+    assert sorted([*(scenario.name for scenario in matrix), *BY_NAME]) == scenario_names()
     assert {scenario.suite for scenario in matrix} == set(SUITES)
 
 
