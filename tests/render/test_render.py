@@ -341,16 +341,16 @@ def test_the_debian_of_the_hosts_is_said_by_a_variable(render: Render, example: 
         ({"render_to": "out", "nginx_tls_certificate": ""}, "nginx_tls_certificate on host synapse1 is not set"),
         (
             {"render_to": "out", "watchdog_checks": 0},
-            "watchdog_checks on host synapse1 is 0: the watchdog counts in whole",
+            "watchdog_checks on host synapse1 is 0: it is a whole number of checks",
         ),
         # From the command line, a number is a text.
         (
             {"render_to": "out", "watchdog_grace": "0"},
-            "watchdog_grace on host synapse1 is '0': the watchdog counts in whole",
+            "watchdog_grace on host synapse1 is '0': it is a whole number of seconds",
         ),
         (
             {"render_to": "out", "render_debian_version": "11"},
-            "render_debian_version on host synapse1 is '11': this collection knows Debian 12 and 13",
+            "render_debian_version on host synapse1 is '11': it is one of 12, 13",
         ),
     ],
 )
