@@ -106,19 +106,18 @@ class Problems:
 
 def joined(errors: Iterable[TopologyError]) -> list[TopologyError]:
     """Returns the errors, with one for several hosts where only the host differs."""
-    hosts: dict[tuple[str, str, str, str], list[str | None]] = {}
-    values: dict[tuple[str, str, str, str], object] = {}
+    alike: dict[tuple[str, str, str, str], list[TopologyError]] = {}
     for error in errors:
-        key = (error.variable, shown(error.value), error.reason, error.fix)
-        values.setdefault(key, error.value)
-        members = hosts.setdefault(key, [])
-        if error.host not in members:
-            members.append(error.host)
-    return [
-        TopologyError(variable, values[key], reason, fix, ", ".join(host for host in hosts[key] if host) or None)
-        for key in hosts
-        for variable, _value, reason, fix in (key,)
-    ]
+        alike.setdefault((error.variable, shown(error.value), error.reason, error.fix), []).append(error)
+    return [_for_all_hosts(same) for same in alike.values()]
+
+
+def _for_all_hosts(same: Sequence[TopologyError]) -> TopologyError:
+    first = same[0]
+    hosts = [host for host in dict.fromkeys(error.host for error in same) if host]
+    if len(hosts) < 2:
+        return first
+    return TopologyError(first.variable, first.value, first.reason, first.fix, ", ".join(hosts))
 
 
 def shown(value: object) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.host_checks import host_problems
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres import postgres_server
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.servers.postgres_tenants import (
@@ -180,6 +181,15 @@ def test_a_running_cluster_is_asked_before_the_first_change() -> None:
     assert "collation C.UTF-8" in collation
     assert "Run ALTER SYSTEM RESET port" in port
     assert "pg_hba.conf on host synapse1 has errors: invalid authentication method" in hba
+
+
+def test_what_a_running_cluster_lacks_is_the_same_sentence_in_the_report_of_all_hosts() -> None:
+    held = content(databases={"synapse": {**DATABASE, "collate": "C.UTF-8"}})
+    host = {"seen": {**machine(cluster("synapse", ours=True, content=held)), "python_version": "3.13.5"}}
+    tls = {"nginx_tls_self_signed": True}
+    (problem,) = host_problems(one_host(), {"synapse1": {**host, **tls}}, surveyed="seen", with_memory=False)
+    assert problem.startswith("The database synapse on host synapse1 has encoding UTF8, collation C.UTF-8")
+    assert problem.endswith("restore the dump into the new one.")
 
 
 def test_a_cluster_that_does_not_run_yet_is_not_asked() -> None:
