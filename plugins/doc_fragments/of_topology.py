@@ -23,3 +23,11 @@ options:
     type: str
     required: true
 """
+
+    FOUND = r"""
+options:
+  found:
+    description: What M(baremetal.synapse.host_survey) returned for the host.
+    type: dict
+    required: true
+"""

@@ -9,7 +9,7 @@ short_description: Who may reach the private listeners of a fleet
 version_added: 0.1.0
 description:
   - The address of a host at which it listens for the fleet, and for each kind of listener the ports and the networks
-    that need it. For each kind that trusts whoever reaches it, also which accounts of the host may reach it on any
+    that need it. For each kind that trusts every client, also which accounts of the host may reach it on any
     host.
   - Empty where there is nothing to close; with the transport V(unix) that is so.
 extends_documentation_fragment:

@@ -10,14 +10,10 @@ version_added: 0.2.0
 description:
   - Reads the table of platforms, which has the names of packages, the versions and the paths of each distribution
     that is supported.
-options:
-  found:
-    description: The facts that M(baremetal.synapse.host_survey) returned for the host.
-    type: dict
-    required: true
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
+  - baremetal.synapse.of_topology.found
 """
 
 EXAMPLES = r"""

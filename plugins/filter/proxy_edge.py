@@ -10,14 +10,6 @@ version_added: 0.2.0
 description:
   - The names and listeners of nginx's server blocks on a host, and which of its settings other files have already.
 options:
-  host:
-    description: The inventory name of the host.
-    type: str
-    required: true
-  found:
-    description: What M(baremetal.synapse.host_survey) has found on the host.
-    type: dict
-    required: true
   variables:
     description:
       - Variables of the role P(baremetal.synapse.nginx#role), by name. Those that are not set have their defaults.
@@ -25,6 +17,8 @@ options:
     required: true
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
+  - baremetal.synapse.of_topology.host
+  - baremetal.synapse.of_topology.found
 """
 
 EXAMPLES = r"""

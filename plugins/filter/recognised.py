@@ -12,14 +12,10 @@ description:
     Their C(homeserver.yaml) names its socket.
   - Returns the fact C(topology_json) with C(redis_instance) set to V(default) if the host has such a fleet and the
     inventory does not set the variable; else unchanged.
-options:
-  found:
-    description: What M(baremetal.synapse.host_survey) returned for the host.
-    type: dict
-    required: true
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
+  - baremetal.synapse.of_topology.found
 """
 
 EXAMPLES = r"""

@@ -10,10 +10,6 @@ version_added: "0.2.0"
 description:
   - Returns what the role P(baremetal.synapse.redis#role) deploys, as data.
 options:
-  found:
-    description: What M(baremetal.synapse.host_survey) returned for the host.
-    type: dict
-    required: true
   variables:
     description: The variables of the role by their names, with their defaults.
     type: dict
@@ -31,6 +27,7 @@ options:
 extends_documentation_fragment:
   - baremetal.synapse.of_topology
   - baremetal.synapse.of_topology.host
+  - baremetal.synapse.of_topology.found
 """
 
 EXAMPLES = r"""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Root reads and changes files in directories that others can write to. Private to the collection.
 
-Whoever can write to a directory can put a FIFO there, on which a reader waits for ever, a link to a device or to a
+A user who can write to a directory can put a FIFO there, on which a reader waits for ever, a link to a device or to a
 file of root, or a file without an end. So a path is opened without following a link in its last part, and nothing but
 what was opened is read or changed.
 """

@@ -9,12 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import unit_of
 
 from benchmarks.load import RunningLoad
+from tests.support.observed import running
 from tools.inventory import load_topology
 from tools.runs import Fleet
 
@@ -117,25 +116,12 @@ class Walk:
             wishes, what = changed(self.wishes, self.random)
             self._write(wishes)
             try:
-                check_changes(load_topology(self.fleet.inventory, self.fleet.override), self._running(), None, ())
+                check_changes(
+                    load_topology(self.fleet.inventory, self.fleet.override), running(self.topology), None, ()
+                )
             except TopologyError:
                 continue
             return wishes, what
-
-    def _running(self) -> list[Observed]:
-        return [
-            Observed(
-                name=process.name,
-                host=process.host,
-                unit=unit_of(process),
-                active="active",
-                enabled=True,
-                known=True,
-                duties=process.duties,
-                release=self.topology.release,
-            )
-            for process in self.topology.processes
-        ]
 
     def _write(self, wishes: Wishes) -> None:
         for host in wishes.hosts:

@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import DUTIES
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.releases import NEWEST
 
 from benchmarks.load.fleet import LET_IN
@@ -30,15 +31,11 @@ POOLS: dict[str, tuple[str, ...]] = {
 WRITERS = ("writer", "writer2")
 """Pools of one worker, which exist while they have duties."""
 
-STREAMS = (
-    "typing",
-    "to_device",
-    "account_data",
-    "presence",
-    "push_rules",
-    "receipts",
-    "device_lists",
-    "thread_subscriptions",
+# Persisters are pools of their own, and only media workers write the other one.
+STREAMS = tuple(
+    name
+    for name, duty in DUTIES.items()
+    if duty.stream is not None and name not in ("events", "quarantined_media_changes")
 )
 JOBS = ("background_tasks", "user_directory", "appservices")
 SHARED = ("receipts", "device_lists", "thread_subscriptions")

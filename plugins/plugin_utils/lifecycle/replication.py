@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..model.duties import DUTIES
 from ..model.process import Process
-from ..model.releases import Release
+from ..model.releases import Release, nearest
 from ..model.topology import Topology
 
 _OF_MAIN, _OF_ALL = "main", "all"
@@ -50,7 +50,7 @@ def known_releases() -> tuple[Facts, ...]:
     document = json.loads(_FILE.read_text(encoding="utf-8"))
     found = (
         Facts(
-            release=Release(*(int(part) for part in entry["release"].split("."))),
+            release=Release.of(entry["release"]),
             schema=entry["schema"],
             compat=entry["compat"],
             streams=entry["streams"],
@@ -64,10 +64,9 @@ def known_releases() -> tuple[Facts, ...]:
 @lru_cache(maxsize=64)
 def facts_of(release: Release) -> Facts:
     """Returns the facts of a release, or of the nearest older one that was read."""
+    known = {facts.release: facts for facts in known_releases()}
     # A patch brings no streams.
-    minor = release.major, release.minor
-    older = [facts for facts in known_releases() if (facts.release.major, facts.release.minor) <= minor]
-    return older[-1] if older else known_releases()[0]
+    return known[nearest(list(known), release)]
 
 
 def unknown_writers(listener: Release, speaker: Release) -> frozenset[str]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import texts, values
-from .errors import did_you_mean
 from .values import Check, Problem
 
 Convert = Callable[[Any], Any]
@@ -136,6 +135,14 @@ def matching(pattern: str, reason: str, fix: str, *, type: str = "str") -> Kind:
     return text(values.matches(re.compile(pattern, re.ASCII), reason, fix), type=type)
 
 
+port = number(1, 65535, "a port")
+name_in_unit = matching(
+    r"[a-z][a-z0-9_]*",
+    "it becomes part of the names of files and of a unit",
+    "Use lower-case letters, digits and underscores only, or leave it out.",
+)
+
+
 def list_of(check: Check, elements: str = "str") -> Kind:
     """Returns the kind of lists that a check admits."""
 
@@ -169,14 +176,15 @@ __all__ = (
     "Kind",
     "all_of",
     "boolean",
-    "did_you_mean",
     "entries",
     "environment",
     "list_of",
     "list_of_texts",
     "mapping",
     "matching",
+    "name_in_unit",
     "number",
     "one_of",
+    "port",
     "text",
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import TopologyError
@@ -19,6 +20,15 @@ class Release:
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
+
+    @classmethod
+    def of(cls, text: str) -> Release:
+        """Reads the numbers of a release, as in the data that this collection ships."""
+        return cls(*(int(number) for number in text.split(".")))
+
+    def is_patch_of(self, other: Release) -> bool:
+        """Returns whether both are of the same minor."""
+        return (self.major, self.minor) == (other.major, other.minor)
 
 
 OLDEST = Release(1, 130, 0)
@@ -47,7 +57,7 @@ def parse_release(value: object, variable: str = "synapse_version") -> Release:
             "a Synapse release has three numbers and no suffix",
             f'Write it as a string, for example {variable}: "{NEWEST}".',
         )
-    release = Release(*(int(number) for number in match.groups()))
+    release = Release.of(match[0])
     if release < OLDEST:
         raise TopologyError(
             variable,
@@ -60,8 +70,19 @@ def parse_release(value: object, variable: str = "synapse_version") -> Release:
 
 def release_in(directory: str) -> Release | None:
     """Returns the release that a directory is named after (``…/releases/1.163.2-0123``); None if it is not."""
-    match = re.match(r"(\d+)\.(\d+)\.(\d+)(?:-|$)", directory.rpartition("/")[2])
-    return None if match is None else Release(*(int(number) for number in match.groups()))
+    match = re.match(r"(\d+\.\d+\.\d+)(?:-|$)", directory.rpartition("/")[2])
+    return None if match is None else Release.of(match[1])
+
+
+def nearest(known: Sequence[Release], release: Release) -> Release:
+    """Returns the known release whose facts hold for another one: of the same minor, else the nearest older one.
+
+    Args:
+        known: the known releases, the oldest first.
+        release: the other one; if all known ones are newer, it gets the oldest.
+    """
+    older = [one for one in known if one < release or one.is_patch_of(release)]
+    return older[-1] if older else known[0]
 
 
 def postgres_minimum(release: Release) -> int:

@@ -112,10 +112,10 @@ def read_all(table: Mapping[str, Input], variables: Mapping[str, Any]) -> dict[s
     found = {}
     for name, value in variables.items():
         entry = table.get(name)
-        if entry is None:
-            found[name] = value
-        else:
-            found[name] = entry.default if entry.problem(value) else entry.read(value)
+        try:
+            found[name] = value if entry is None else entry.read(value)
+        except TopologyError:
+            found[name] = table[name].default
     return found
 
 

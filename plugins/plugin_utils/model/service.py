@@ -61,7 +61,7 @@ class Listener:
         networks: the input with further networks that may reach it.
         public: it is open to all: the firewall does not filter it.
         metrics: it serves metrics for Prometheus, under this job.
-        users: it trusts whoever reaches it, so on the hosts of the fleet only these accounts may, written as a set of
+        users: it trusts every client, so on the hosts of the fleet only these accounts may, written as a set of
             nftables; empty if all may.
     """
 

@@ -74,6 +74,11 @@ def sql(value: str) -> str:
     return f"'{escaped}'" if "\\" not in escaped else "E'" + escaped.replace("\\", "\\\\") + "'"
 
 
+def sql_identifier(value: str) -> str:
+    """Returns a name of SQL, such as that of a role or of a database."""
+    return '"' + value.replace('"', '""') + '"'
+
+
 GRAMMARS: dict[str, Callable[[str], str]] = {
     "nginx": nginx,
     "nginx_name": nginx_name,
@@ -102,4 +107,15 @@ def _refuse_control_characters(value: str, reader: str) -> None:
         raise ValueError(f"the value has a line break or another control character, which {reader} does not read")
 
 
-__all__ = ("GRAMMARS", "nginx", "nginx_name", "nginx_network", "postgresql", "quoted", "redis", "sql", "systemd")
+__all__ = (
+    "GRAMMARS",
+    "nginx",
+    "nginx_name",
+    "nginx_network",
+    "postgresql",
+    "quoted",
+    "redis",
+    "sql",
+    "sql_identifier",
+    "systemd",
+)

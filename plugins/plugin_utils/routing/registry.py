@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import TopologyError
-from ..model.releases import Release
+from ..model.releases import Release, nearest
 
 SCHEMA = 1
 """The form of ``routes.json`` that this module reads."""
@@ -93,12 +93,11 @@ class Registry:
 
     def known(self, release: Release) -> Release:
         """Returns the release whose routes are used for another one: of the same minor, else the nearest older one."""
-        older = [known for known in self.releases if _minor(known) <= _minor(release)]
-        return older[-1] if older else self.releases[0]
+        return nearest(self.releases, release)
 
     def is_known(self, release: Release) -> bool:
         """Returns whether the minor of the release was read; patches bring no routes."""
-        return _minor(self.known(release)) == _minor(release)
+        return self.known(release).is_patch_of(release)
 
     def of(self, release: Release) -> tuple[Route, ...]:
         """Returns the routes of a release, or of the nearest older one that is known."""
@@ -128,7 +127,7 @@ def parse_registry(text: str, place: str = "routes.json") -> Registry:
         raise TopologyError(f"{place}: schema", schema, f"this collection reads schema {SCHEMA}", fix)
     try:
         return Registry(
-            releases=tuple(sorted(_release(release) for release in document["releases"])),
+            releases=tuple(sorted(Release.of(release) for release in document["releases"])),
             routes=tuple(_route(entry) for entry in document["routes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -139,14 +138,6 @@ def parse_registry(text: str, place: str = "routes.json") -> Registry:
 def registry() -> Registry:
     """Returns the routes that this collection ships."""
     return parse_registry(_FILE.read_text(encoding="utf-8"), _FILE.name)
-
-
-def _minor(release: Release) -> tuple[int, int]:
-    return release.major, release.minor
-
-
-def _release(text: str) -> Release:
-    return Release(*(int(part) for part in text.split(".")))
 
 
 def _route(entry: Mapping[str, Any]) -> Route:
@@ -160,6 +151,6 @@ def _route(entry: Mapping[str, Any]) -> Route:
         session=bool(entry["session"]),
         lacks=entry.get("lacks"),
         servlet=str(entry["servlet"]),
-        since=_release(entry["since"]),
-        until=None if entry["until"] is None else _release(entry["until"]),
+        since=Release.of(entry["since"]),
+        until=None if entry["until"] is None else Release.of(entry["until"]),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.errors import TopologyError
-from ..rendering.quoting import sql
+from ..rendering.quoting import sql, sql_identifier
 from .postgres import PostgresServer
 from .postgres_queries import NAMES_TO_COMPARE
 
@@ -101,7 +101,7 @@ def _statements(server: PostgresServer, row: Mapping[str, Any], passfile: str, *
     password = password_of(passfile) if server.with_password else ""
     # Until a restart moves the server to its socket, the processes that run need the password.
     waits = restart and owner is not None and owner["password"] and not server.with_password
-    user, name = _identifier(server.user), _identifier(server.database)
+    user, name = sql_identifier(server.user), sql_identifier(server.database)
     found = []
     if not waits and not _is_as_wanted(owner, password, with_password=server.with_password):
         verb = "CREATE" if owner is None else "ALTER"
@@ -112,10 +112,6 @@ def _statements(server: PostgresServer, row: Mapping[str, Any], passfile: str, *
     elif database["owner"] != server.user:
         found.append(f"ALTER DATABASE {name} OWNER TO {user};\n")
     return "".join(found)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def restarted_problems(server: PostgresServer, answers: Answers) -> list[str]:

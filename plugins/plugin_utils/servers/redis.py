@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..model import layout
@@ -126,12 +127,13 @@ def check(
     )
 
 
-def instance_of(topology: Topology, found: Mapping[str, Any]) -> RedisInstance:
+def instance_of(topology: Topology, found: Mapping[str, Any] = MappingProxyType({})) -> RedisInstance:
     """Returns the instance that serves Synapse: what the inventory says, else that of an old fleet, else its own.
 
     Args:
         topology: the fleet.
-        found: what the module host_survey returned for the host.
+        found: what the module host_survey returned for the host; nothing where the topology alone decides, because
+            ``recognised_inputs`` has put the instance of an old fleet into it.
     """
     package, said = topology.options["redis_package"], topology.options["redis_instance"]
     return redis_instance(package, said or recognised(package, found) or layout.INSTANCE)

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..model import layout
 from ..model.duties import DUTIES, DUTY_OF_OPTION
-from ..model.platform import redis_instance
 from ..model.process import Process
 from ..model.services import POSTGRES, REDIS
 from ..model.topology import Topology
+from ..servers.redis import instance_of
 from . import secrets
 
 _SOCKET_MODE = 0o660
@@ -153,9 +153,7 @@ def _database(topology: Topology, cp_max: int) -> dict[str, Any]:
 
 def _redis(topology: Topology) -> dict[str, Any]:
     if topology.unix:
-        options = topology.options
-        instance = redis_instance(options["redis_package"], options["redis_instance"] or layout.INSTANCE)
-        return {"enabled": True, "path": instance.path}
+        return {"enabled": True, "path": instance_of(topology).path}
     return {
         "enabled": True,
         "host": topology.address_of(REDIS),

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..model.errors import TopologyError
 from ..model.process import Process
-from ..model.releases import Release
+from ..model.releases import Release, nearest
 from ..model.topology import Topology
 
 _FILE = Path(__file__).with_name("options.json")
@@ -138,22 +138,17 @@ def _spelt(name: str) -> str:
 def _read() -> tuple[tuple[Release, ...], tuple[Option, ...]]:
     document = json.loads(_FILE.read_text(encoding="utf-8"))
     options = tuple(
-        Option(name=tuple(name.split(".")), since=_release(since), until=None if until is None else _release(until))
+        Option(name=tuple(name.split(".")), since=Release.of(since), until=None if until is None else Release.of(until))
         for name, since, until in document["options"]
     )
-    return tuple(map(_release, document["releases"])), options
-
-
-def _release(text: str) -> Release:
-    return Release(*(int(part) for part in text.split(".")))
+    return tuple(map(Release.of, document["releases"])), options
 
 
 @lru_cache(maxsize=4)
 def options_of(release: Release) -> Options:
     """Returns the options of a release: of a patch of its minor, else of the nearest older one that was read."""
     releases, options = _read()
-    older = [known for known in releases if (known.major, known.minor) <= (release.major, release.minor)]
-    read = older[-1] if older else releases[0]
+    read = nearest(releases, release)
     return Options(
         release=read, names=frozenset(option.name for option in options if option.is_in(read)), others=options
     )
@@ -171,21 +166,21 @@ def unknown_options(topology: Topology) -> list[Unknown]:
 
 def is_read(release: Release) -> bool:
     """Returns whether the options of this minor were read."""
-    read = options_of(release).release
-    return (read.major, read.minor) == (release.major, release.minor)
+    return options_of(release).release.is_patch_of(release)
 
 
 def refused_options(topology: Topology) -> list[Unknown]:
     """Returns those that are surely misspelt: the release was read, and knows one that is spelt almost like it."""
-    if not is_read(topology.release):
-        return []
-    return [unknown for unknown in unknown_options(topology) if unknown.misspelt]
+    return [unknown for unknown in unknown_options(topology) if _is_refused(topology, unknown)]
 
 
 def option_notices(topology: Topology) -> list[str]:
     """Returns a line for each other option that has no effect: of another release, or of none."""
-    refused = refused_options(topology)
-    return [unknown.notice for unknown in unknown_options(topology) if unknown not in refused]
+    return [unknown.notice for unknown in unknown_options(topology) if not _is_refused(topology, unknown)]
+
+
+def _is_refused(topology: Topology, unknown: Unknown) -> bool:
+    return unknown.misspelt and is_read(topology.release)
 
 
 def _configured(topology: Topology) -> dict[tuple[str, str | None], Mapping[str, Any]]:

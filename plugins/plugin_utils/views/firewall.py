@@ -25,7 +25,7 @@ def firewall_rules(topology: Topology, host: str) -> dict[str, Any]:
 
     Returns:
         ``family`` and ``address`` of the host; ``listeners``, for each kind of them there the ports and the networks
-        that need it; and ``users``, for each kind that trusts whoever reaches it, the ports, the addresses of the hosts
+        that need it; and ``users``, for each kind that trusts every client, the ports, the addresses of the hosts
         that have it, and the accounts of this host that may reach them. Both are empty where there is nothing to close.
 
     Raises:

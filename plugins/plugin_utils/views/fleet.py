@@ -7,11 +7,11 @@ from typing import Any
 
 from ..lifecycle.dependencies import reloads
 from ..model import layout
-from ..model.platform import redis_instance
 from ..model.services import NGINX, POSTGRES, REDIS
 from ..model.topology import Topology
 from ..routing.registry import registry
 from ..routing.rules import kept_on_main
+from ..servers.redis import instance_of
 from ..synapse.options import option_notices
 
 
@@ -72,7 +72,7 @@ def _redis(topology: Topology) -> dict[str, Any] | None:
     options = topology.options
     if topology.host_of(REDIS) is None:
         return None
-    instance = redis_instance(options["redis_package"], options["redis_instance"] or layout.INSTANCE)
+    instance = instance_of(topology)
     return {
         "package": options["redis_package"],
         "group": instance.group,

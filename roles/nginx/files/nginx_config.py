@@ -388,7 +388,7 @@ class Configuration:
         return [DAEMON_RELOAD] if unit.needs_daemon_reload else []
 
     def _is_fresh(self, unit: Unit) -> bool:
-        """Returns whether nginx runs as its package has started it, for nobody: a restart gives it its sandbox."""
+        """Returns whether nginx runs as its package started it, without other sites: a restart sandboxes it."""
         return self._settings.alone and self._settings.drop_in not in unit.drop_ins
 
     def _restart(self, before: Sequence[Change]) -> None:

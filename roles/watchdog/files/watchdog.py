@@ -584,14 +584,17 @@ class Watchdog:
             invocation = invocation_of(process["unit"])
             if invocation is None:
                 continue
-            motion = motion_of(invocation, self._pids[invocation]) if invocation in self._pids else None
+            motion = self._motion(invocation)
             if motion is None:
                 self._find(invocation, process["unit"])
-                motion = motion_of(invocation, self._pids[invocation]) if invocation in self._pids else None
+                motion = self._motion(invocation)
             if motion is not None:
                 found[name] = motion
         self._pids = {motion.invocation: self._pids[motion.invocation] for motion in found.values()}
         return found
+
+    def _motion(self, invocation: str) -> Motion | None:
+        return motion_of(invocation, self._pids[invocation]) if invocation in self._pids else None
 
     def _find(self, invocation: str, unit: str) -> None:
         # The first one: Synapse has no children that run for long.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tools.matrix import encoded
 from tools.proof.cases.case import Case
-from tools.proof.cases.keys import ALGORITHM, uploaded
+from tools.proof.cases.keys import claim, claim_several, uploaded
 from tools.proof.signing import ROOM_VERSION, Signer, event_id
 from tools.proof.world import C, Exchange, F, word
 
@@ -147,16 +147,6 @@ def _bound(exchange: Exchange) -> dict[str, Any]:
     return {"medium": "email", "address": "x@example.org", "mxid": exchange.get("new_user_id"), "invites": [invite]}
 
 
-def _claim(exchange: Exchange) -> dict[str, Any]:
-    user = exchange.get("new_user")
-    return {"one_time_keys": {user.user_id: {user.device_id: ALGORITHM}}}
-
-
-def _claim_several(exchange: Exchange) -> dict[str, Any]:
-    user = exchange.get("new_user")
-    return {"one_time_keys": {user.user_id: {user.device_id: {ALGORITHM: 1}}}}
-
-
 def _openid(exchange: Exchange) -> None:
     user = exchange.get("new_user")
     path = f"{C}/user/{encoded(user.user_id)}/openid/request_token"
@@ -198,8 +188,8 @@ CASES = (
         before=uploaded,
         volatile=("device_keys",),
     ),
-    Case("POST", f"{F1}/user/keys/claim", build=_claim, who=WHO, before=uploaded),
-    Case("POST", f"{F}/unstable/user/keys/claim", build=_claim_several, who=WHO, before=uploaded),
+    Case("POST", f"{F1}/user/keys/claim", build=claim, who=WHO, before=uploaded),
+    Case("POST", f"{F}/unstable/user/keys/claim", build=claim_several, who=WHO, before=uploaded),
     Case("GET", f"{F}/unstable/rooms/{ROOM}/complexity", who=WHO),
     Case("GET", f"{F}/unstable/org.matrix.msc4370/extremities/{ROOM}", who=WHO),
     # A fault of Synapse's, in every process: its handler wants a room, which the path has not got.

@@ -73,12 +73,14 @@ def _signature(exchange: Exchange) -> dict[str, Any]:
     return {user.user_id: {user.device_id: exchange.kept["self_signing"].sign(keys)}}
 
 
-def _claim(exchange: Exchange) -> dict[str, Any]:
+def claim(exchange: Exchange) -> dict[str, Any]:
+    """The body that asks for one key of the new user."""
     user = exchange.get("new_user")
     return {"one_time_keys": {user.user_id: {user.device_id: ALGORITHM}}}
 
 
-def _claim_several(exchange: Exchange) -> dict[str, Any]:
+def claim_several(exchange: Exchange) -> dict[str, Any]:
+    """The body that asks for several keys of a kind."""
     user = exchange.get("new_user")
     return {"one_time_keys": {user.user_id: {user.device_id: {ALGORITHM: 1}}}}
 
@@ -118,8 +120,8 @@ VERSION = "version={new_version}"
 CASES = (
     Case("POST", f"{C}/keys/upload", build=_upload, who="new_user"),
     Case("POST", f"{C}/keys/query", {"device_keys": {"{new_user_id}": []}}, before=uploaded, volatile=("device_keys",)),
-    Case("POST", f"{C}/keys/claim", build=_claim, before=uploaded),
-    Case("POST", f"{UNSTABLE}/org.matrix.msc3983/keys/claim", build=_claim_several, before=uploaded),
+    Case("POST", f"{C}/keys/claim", build=claim, before=uploaded),
+    Case("POST", f"{UNSTABLE}/org.matrix.msc3983/keys/claim", build=claim_several, before=uploaded),
     Case("GET", f"{C}/keys/changes?from={{since}}&to={{since}}"),
     Case("POST", f"{C}/keys/device_signing/upload", build=_cross_signing, who="new_user"),
     Case("POST", f"{C}/keys/signatures/upload", build=_signature, who="new_user", before=_cross_signed),

@@ -3,45 +3,41 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..addresses import certificate_names, networks
-from ..kinds import boolean, list_of, number, one_of, text
+from ..kinds import boolean, list_of, number, one_of, port, text
 from ..layout import HTTP_PORT
 from ..paths import read_by_nginx, webroot
 from ..schema import Input
 from ..service import NGINX
 
+_nginx = partial(Input, role=NGINX, per_host=True)
+
 INPUTS = (
-    Input(
+    _nginx(
         name="nginx_tls_certificate",
         about="Path on the host of the certificate with its chain; needed, unless C(nginx_tls_self_signed) is true.",
         kind=text(read_by_nginx("/etc/ssl/matrix/fullchain.pem")),
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_tls_certificate_key",
         about="Path on the host of the certificate's key; needed, unless C(nginx_tls_self_signed) is true.",
         kind=text(read_by_nginx("/etc/ssl/matrix/privkey.pem")),
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_tls_self_signed",
         about="Whether a self-signed certificate is made on the host, for a first try. Clients do not trust it.",
         kind=boolean,
         default=False,
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_tls_self_signed_names",
         about="Names and addresses in the self-signed certificate, besides the names of the server.",
         kind=list_of(certificate_names),
         default=[],
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_server_names",
         about=(
             "Further names and addresses under which clients come; those of the self-signed certificate are among them."
@@ -52,11 +48,9 @@ INPUTS = (
         ),
         kind=list_of(certificate_names),
         default=[],
-        per_host=True,
-        role=NGINX,
         since="0.2.0",
     ),
-    Input(
+    _nginx(
         name="nginx_base_domain",
         about="What nginx does for the base domain, the server name.",
         more=(
@@ -66,20 +60,16 @@ INPUTS = (
         ),
         kind=one_of(["serve", "include"]),
         default="serve",
-        per_host=True,
-        role=NGINX,
         since="0.2.0",
     ),
-    Input(
+    _nginx(
         name="nginx_hsts",
         about="Whether nginx tells browsers to use its names only with TLS, for a year (C(Strict-Transport-Security)).",
         kind=boolean,
         default=True,
-        per_host=True,
-        role=NGINX,
         since="0.2.0",
     ),
-    Input(
+    _nginx(
         name="nginx_sandbox",
         about="Whether nginx's unit lacks rights that a web server does not need.",
         more=(
@@ -88,11 +78,9 @@ INPUTS = (
         ),
         kind=boolean,
         default=True,
-        per_host=True,
-        role=NGINX,
         since="0.2.0",
     ),
-    Input(
+    _nginx(
         name="nginx_admin_allowed",
         about=(
             "Networks from which nginx lets the admin API be used, such as V(192.0.2.0/24), and the internal API"
@@ -102,52 +90,40 @@ INPUTS = (
         more=("Names are refused.",),
         kind=list_of(networks("nginx")),
         default=[],
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_trusted_proxies",
         about="Networks of proxies in front of nginx. Only from them, C(X-Forwarded-For) sets the client's address.",
         more=("Names are refused.",),
         kind=list_of(networks("nginx")),
         default=[],
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_http_port",
         about="The port that redirects to https and answers ACME challenges.",
-        kind=number(1, 65535, "a port"),
+        kind=port,
         default=HTTP_PORT,
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_acme_webroot",
         about="The directory in which an ACME client puts its challenges (C(--webroot) of certbot).",
         kind=text(webroot("/var/www/matrix-acme"), type="path"),
         default="/var/www/matrix-acme",
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_ipv6",
         about="Whether to listen on IPv6 too. Set it to false if the kernel has no IPv6.",
         kind=boolean,
         default=True,
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_worker_connections",
         about="Connections of each nginx process. A client that waits for events uses two, one of them to Synapse.",
         more=("It is set in Debian's C(nginx.conf), because nginx allows it only once, in the block C(events).",),
         kind=number(16, 1 << 20, "connections"),
         default=8192,
-        per_host=True,
-        role=NGINX,
     ),
-    Input(
+    _nginx(
         name="nginx_error_log_level",
         about="The least severe kind of message in the error log of the sites.",
         more=(
@@ -157,8 +133,6 @@ INPUTS = (
         ),
         kind=one_of(["none", "debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]),
         default="none",
-        per_host=True,
-        role=NGINX,
     ),
 )
 

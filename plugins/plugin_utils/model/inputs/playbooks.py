@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, get_args
 
 from ..kinds import boolean, list_of_texts, matching, number, one_of, text
@@ -17,8 +18,12 @@ def _file(value: Any) -> Problem | None:
     return None if good else ("it is a path on the machine that runs Ansible", "Write ./fleet, or an absolute path.")
 
 
+_plan = partial(Input, role="plan", per_host=True)
+_rollout = partial(Input, role="rollout", per_host=True)
+_run = partial(Input, role="run", per_host=True)
+
 _PLAN = (
-    Input(
+    _plan(
         name="plan_confirmed",
         about="Names of processes whose loss or new name is confirmed.",
         more=(
@@ -33,43 +38,33 @@ _PLAN = (
             "names of processes, or releases", "Write [synapse1-events-1], or [main].", pattern=r"[A-Za-z0-9_.-]+"
         ),
         default=[],
-        per_host=True,
-        role="plan",
     ),
-    Input(
+    _plan(
         name="plan_order",
         about="Whether to show why the steps have this order, a line C(A before B), with the reason, each.",
         kind=boolean,
         default=False,
-        per_host=True,
-        role="plan",
     ),
-    Input(
+    _plan(
         name="plan_picture",
         about="A file on the controller to which the fleet is drawn, as SVG; none is drawn if not set.",
         kind=text(_file),
-        per_host=True,
-        role="plan",
     ),
 )
 
 _ROLLOUT = (
-    Input(
+    _rollout(
         name="rollout_drain_timeout",
         about="Seconds to wait until the requests of a process have ended, before it stops.",
         more=("Clients poll for 30 seconds. A poll that is aborted is answered by another process of the pool.",),
         kind=number(0, 3600, "seconds"),
         default=35,
-        per_host=True,
-        role="rollout",
     ),
-    Input(
+    _rollout(
         name="rollout_ready_timeout",
         about="Seconds to wait until a process that has started listens to the replication.",
         kind=number(1, 3600, "seconds"),
         default=60,
-        per_host=True,
-        role="rollout",
     ),
 )
 
@@ -129,41 +124,33 @@ _OTHERS = (
         role="audit",
         since="0.2.0",
     ),
-    Input(
+    _run(
         name="run_verb",
         about="The verb that the roles carry out.",
         kind=one_of(get_args(Verb)),
         required=True,
-        per_host=True,
-        role="run",
         internal=True,
     ),
-    Input(
+    _run(
         name="run_stage",
         about="Visit only the services of this stage. All of them if it is empty.",
         kind=one_of(["", *get_args(Stage)]),
         default="",
-        per_host=True,
-        role="run",
         internal=True,
     ),
-    Input(
+    _run(
         name="run_mode",
         about="What the playbook does.",
         kind=one_of(["deploy", "check", "render"]),
         default="deploy",
-        per_host=True,
-        role="run",
         entry="context",
         internal=True,
     ),
-    Input(
+    _run(
         name="run_lock_state",
         about="Whether to take or to release the lock of the fleet.",
         kind=one_of(["taken", "released"]),
         required=True,
-        per_host=True,
-        role="run",
         entry="lock",
         internal=True,
         since="0.2.0",

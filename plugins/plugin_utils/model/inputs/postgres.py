@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from ..kinds import boolean, list_of_texts, mapping, matching, number, text
+from ..kinds import boolean, list_of_texts, mapping, matching, name_in_unit, number, port, text
 from ..layout import POSTGRES_PORT
 from ..paths import absolute, seen_by_units
 from ..schema import Input
@@ -24,11 +25,13 @@ def _memory(value: Any) -> Problem | None:
     )
 
 
+_postgres = partial(Input, role=POSTGRES, per_host=True)
+
 INPUTS = (
     Input(
         name="postgres_port",
         about="PostgreSQL's port.",
-        kind=number(1, 65535, "a port"),
+        kind=port,
         default=POSTGRES_PORT,
     ),
     Input(
@@ -42,7 +45,7 @@ INPUTS = (
         about="Where the hosts of Synapse have the certificate that signs PostgreSQL's, which is then verified.",
         kind=text(seen_by_units("/etc/ssl/matrix/root.pem"), type="path"),
     ),
-    Input(
+    _postgres(
         name="postgres_cluster",
         about=(
             "The name of the cluster that serves Synapse; if not set, the one that Synapse uses already, else"
@@ -52,26 +55,18 @@ INPUTS = (
             "It is created if it does not exist. If it is not set, it is V(main) on hosts where an earlier release of"
             " this collection has used that cluster. A cluster V(main) of others is left alone then.",
         ),
-        kind=matching(
-            r"[a-z][a-z0-9_]*",
-            "it becomes part of the names of files and of a unit",
-            "Use lower-case letters, digits and underscores only, or leave it out.",
-        ),
-        per_host=True,
-        role=POSTGRES,
+        kind=name_in_unit,
         since="0.2.0",
     ),
-    Input(
+    _postgres(
         name="postgres_shared_with",
         about="Databases of others in that cluster, which you confirm: their clients notice when it restarts.",
         more=("In such a cluster only C(max_connections), an address to listen on and C(postgres_settings) are set.",),
         kind=list_of_texts("names of databases", "Write [shop, wiki]."),
         default=[],
-        per_host=True,
-        role=POSTGRES,
         since="0.2.0",
     ),
-    Input(
+    _postgres(
         name="postgres_version",
         about=(
             "The major version of PostgreSQL; that of the cluster that the host already has if not set, else the"
@@ -84,10 +79,8 @@ INPUTS = (
         kind=matching(
             r"[0-9]{1,3}(\.[0-9]{1,3})?", "it is a major version of PostgreSQL", 'Write "17", or leave it out.'
         ),
-        per_host=True,
-        role=POSTGRES,
     ),
-    Input(
+    _postgres(
         name="postgres_memory_mib",
         about=(
             "The memory on which the settings are based, in MiB; all memory of the host if not set, or half of"
@@ -95,10 +88,8 @@ INPUTS = (
             " runs on the same host."
         ),
         kind=number(0, 1 << 30, "MiB").limited(_memory),
-        per_host=True,
-        role=POSTGRES,
     ),
-    Input(
+    _postgres(
         name="postgres_server_certificate",
         about=(
             "Path, on the host, of the server's certificate, where C(postgres_tls) is set; the one of Debian's package"
@@ -106,17 +97,13 @@ INPUTS = (
         ),
         more=("With C(postgres_tls_root_certificate) it must name the host's C(synapse_address).",),
         kind=text(absolute("/etc/ssl/certs/postgres.pem"), type="path"),
-        per_host=True,
-        role=POSTGRES,
     ),
-    Input(
+    _postgres(
         name="postgres_server_certificate_key",
         about="Path of the certificate's key. The user C(postgres) must be able to read it, other users must not.",
         kind=text(absolute("/etc/ssl/private/postgres.key"), type="path"),
-        per_host=True,
-        role=POSTGRES,
     ),
-    Input(
+    _postgres(
         name="postgres_settings",
         about="Further settings for C(postgresql.conf), by name. They override what the role computes.",
         more=(
@@ -126,8 +113,6 @@ INPUTS = (
         ),
         kind=mapping,
         default={},
-        per_host=True,
-        role=POSTGRES,
         secret=True,
     ),
 )

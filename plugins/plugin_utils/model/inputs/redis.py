@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..kinds import matching, number, one_of
+from ..kinds import name_in_unit, number, one_of, port
 from ..layout import REDIS_PORT
 from ..platform import REDIS_PACKAGES
 from ..schema import Input
@@ -13,7 +13,7 @@ INPUTS = (
     Input(
         name="redis_port",
         about="Redis' port; used with V(tcp).",
-        kind=number(1, 65535, "a port"),
+        kind=port,
         default=REDIS_PORT,
     ),
     Input(
@@ -26,11 +26,7 @@ INPUTS = (
         name="redis_instance",
         about="Redis' instance: a name for one of Synapse's own, or V(default) for the one that the package starts.",
         more=("If it is not set, it is the one that the fleet uses already, else V(synapse).",),
-        kind=matching(
-            r"[a-z][a-z0-9_]*",
-            "it becomes part of the names of files and of a unit",
-            "Use lower-case letters, digits and underscores only, or leave it out.",
-        ),
+        kind=name_in_unit,
         since="0.2.0",
     ),
     Input(

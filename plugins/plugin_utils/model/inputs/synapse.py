@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .. import values
@@ -30,6 +31,8 @@ def _release(value: Any) -> Problem | None:
         return error.reason, error.fix
     return None
 
+
+_synapse = partial(Input, role="synapse", per_host=True)
 
 _TOPOLOGY = (
     Input(
@@ -183,32 +186,26 @@ _TOPOLOGY = (
 )
 
 _ROLE = (
-    Input(
+    _synapse(
         name="synapse_log_level",
         about="Severity from which on Synapse logs to the journal.",
         kind=one_of(_LEVELS),
         default="INFO",
-        per_host=True,
-        role="synapse",
     ),
-    Input(
+    _synapse(
         name="synapse_loggers",
         about="Severity of single loggers, by their name, such as V({synapse.http: WARNING}).",
         more=("C(synapse.storage.SQL) at DEBUG logs secrets.",),
         kind=Kind(type="dict", convert=to_mapping, check=loggers),
         default={},
-        per_host=True,
-        role="synapse",
     ),
-    Input(
+    _synapse(
         name="synapse_limit_nofile",
         about="Maximum of open files and sockets of each process.",
         kind=number(1024, 1 << 30, "open files"),
         default=65536,
-        per_host=True,
-        role="synapse",
     ),
-    Input(
+    _synapse(
         name="synapse_install_environment",
         about=(
             "Environment of the installer: a proxy (C(https_proxy)), or a package index of your own (C(PIP_INDEX_URL),"
@@ -217,18 +214,14 @@ _ROLE = (
         more=("The installer trusts the certificates that the host trusts.",),
         kind=environment,
         default={},
-        per_host=True,
-        role="synapse",
         secret=True,
     ),
-    Input(
+    _synapse(
         name="synapse_hide_config",
         about="Whether the contents of configuration files are kept out of diffs.",
         more=("Set it when C(synapse_extra_config) or the C(extra_config) of a pool contain secrets.",),
         kind=boolean,
         default=False,
-        per_host=True,
-        role="synapse",
     ),
     Input(
         name="synapse_main_hide_config",

@@ -3,39 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle import replication
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.observed import Observed
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes, fleet_record
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.synapse.units import unit_of
 
+from tests.support.observed import running
 from tests.unit.fleets import SEVERAL_HOSTS, one_host, several_hosts
 
 EVENTS = {"events": {"count": 1}}
 SYNC = {"sync": {"count": 1}}
-
-
-def running(topology: Topology, hosts: Iterable[str] | None = None) -> list[Observed]:
-    """Returns what a survey of these hosts sees of a fleet that runs."""
-    return [
-        Observed(
-            name=process.name,
-            host=process.host,
-            unit=unit_of(process),
-            active="active",
-            enabled=True,
-            known=True,
-            duties=process.duties,
-            release=topology.release,
-        )
-        for process in topology.processes
-        if hosts is None or process.host in hosts
-    ]
 
 
 def two_hosts(pools: Mapping[str, object]) -> Topology:
@@ -50,7 +31,12 @@ def one_host_of_two(pools: Mapping[str, object]) -> Topology:
 def refusal(after: Topology, before: Topology, *confirmed: str) -> str:
     """Returns why the change is refused, or nothing."""
     try:
-        check_changes(after, running(before, set(after.addresses)), fleet_record(before), confirmed)
+        check_changes(
+            after,
+            [entry for entry in running(before) if entry.host in after.addresses],
+            fleet_record(before),
+            confirmed,
+        )
     except TopologyError as error:
         return str(error)
     return ""
