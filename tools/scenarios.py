@@ -27,6 +27,8 @@ LOGS = PROJECT / ".cache" / "logs"
 SUITES = ("trixie", "bookworm")
 SIDE_BY_SIDE = 2
 PROGRESS_SECONDS = 30
+LINES_OF_REASONS = 12
+LINE_LENGTH = 300
 
 # What `make test` runs, the longest first. `killed` deploys what others start from (`tools.layers`), so that none of
 # them waits for it. `scaling` is run by its name: its random walk was not yet run from end to end.
@@ -121,6 +123,8 @@ class Runner:
     def __init__(self) -> None:
         self._children: dict[Scenario, subprocess.Popen[bytes]] = {}
         self._started: dict[Scenario, float] = {}
+        self.seconds: dict[Scenario, float] = {}
+        """How long each scenario took."""
         self._stopping = threading.Event()
         threading.Thread(target=self._tell, daemon=True).start()
 
@@ -159,7 +163,8 @@ class Runner:
             self._started[scenario] = started
             code = child.wait()
             del self._children[scenario]
-        say(f"{scenario}: {'passed' if code == 0 else 'FAILED'} after {time.monotonic() - started:.0f} s")
+        self.seconds[scenario] = time.monotonic() - started
+        say(f"{scenario}: {'passed' if code == 0 else 'FAILED'} after {self.seconds[scenario]:.0f} s")
         if code != 0 and not self._stopping.is_set():
             print("\n".join(f"    {line}" for line in tail(scenario.log, 60)), flush=True)
         return code == 0
@@ -190,6 +195,13 @@ class Runner:
 def tail(log: Path, count: int) -> list[str]:
     """The last lines of a log."""
     return log.read_text(errors="replace").splitlines()[-count:]
+
+
+def reasons(log: Path) -> list[str]:
+    """The lines of a log that tell why its scenario failed: tests, and tasks of Ansible."""
+    lines = log.read_text(errors="replace").splitlines()
+    tests = [line for line in lines if re.match(r"(FAILED|ERROR) .*::", line)]
+    return tests or [line for line in lines if line.startswith(("fatal:", "[ERROR]"))] or lines[-5:]
 
 
 def last_task(log: Path) -> str:
@@ -225,9 +237,12 @@ def main() -> int:
     started = time.monotonic()
     runner = Runner()
     failed = runner.run(scenarios, SIDE_BY_SIDE)
+    print("seconds: " + ", ".join(f"{each} {seconds:.0f}" for each, seconds in runner.seconds.items()))
     say(f"{len(scenarios)} scenarios in {time.monotonic() - started:.0f} s")
+    # Last of all, because a log of continuous integration is often read from its end.
     for scenario in sorted(failed):
         print(f"failed: {scenario} ({scenario.log.relative_to(PROJECT)})")
+        print("\n".join(f"    {line[:LINE_LENGTH]}" for line in reasons(scenario.log)[:LINES_OF_REASONS]))
     print(f"{len(scenarios) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 

@@ -28,7 +28,8 @@ KILLED_AT = (
 
 def worker_pids(fleet: Fleet) -> dict[str, int]:
     """Returns the process of every Synapse unit that runs."""
-    shown = fleet.shell("systemctl show --property=Id,MainPID,ActiveState 'matrix-synapse*.service'")
+    patterns = "matrix-synapse.service 'matrix-synapse-worker@*.service'"
+    shown = fleet.shell(f"systemctl show --property=Id,MainPID,ActiveState {patterns}")
     units = [dict(line.split("=", 1) for line in block.splitlines() if line) for block in shown.split("\n\n")]
     return {unit["Id"]: int(unit["MainPID"]) for unit in units if unit and unit["ActiveState"] == "active"}
 
@@ -182,6 +183,11 @@ def test_the_transport_may_change_to_tcp(fleet: Fleet, outputs: list[str]) -> No
     finish(fleet.run("--diff", "-vvv", "-e", "synapse_transport=tcp"), outputs)
     assert "127.0.0.1:10000" in fleet.shell("ss -ltn")
     assert fleet.shell("systemctl --failed --no-legend") == ""
+    assert fleet.shell("systemctl is-active matrix-synapse-firewall").strip() == "active"
+    # Accounts of people reach Synapse through nginx only.
+    ask = "curl -s -o /dev/null -m 5 -w '%{http_code}' http://127.0.0.1:10000/health"
+    found = {account: fleet.shell(f"runuser -u {account} -- {ask}", check=False) for account in ("www-data", "nobody")}
+    assert found == {"www-data": "200", "nobody": "000"}
     assert len(worker_pids(fleet)) == 9
 
 

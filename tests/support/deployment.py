@@ -43,11 +43,45 @@ LAYOUT = layout.layout()
 ACCESS_LOG = "/var/log/nginx/matrix-synapse.access.log"
 SELF_SIGNED_CERTIFICATE = "/etc/ssl/certs/matrix-synapse.pem"
 
-_NGINX_LINES = """
-import json, sys
-with open(sys.argv[1], "rb") as file:
-    file.seek(int(sys.argv[2]))
-    print(json.dumps(file.read().decode(errors="replace").splitlines()))
+# nginx gathers lines, and writes them when it is told to open its logs anew. A process of it that has the new log open
+# has written all that belongs into the old one.
+_TAKE_LINES = """
+import json, os, shutil, subprocess, sys, time
+log = sys.argv[1]
+taken = log + ".taken"
+os.rename(log, taken)
+owner = os.stat(taken)
+open(log, "x").close()
+os.chown(log, owner.st_uid, owner.st_gid)
+shutil.copymode(taken, log)
+subprocess.run(["nginx", "-s", "reopen"], check=True)
+with open("/run/nginx.pid") as file:
+    master = file.read().strip()
+def opened(pid):
+    folder = "/proc/%s/fd" % pid
+    for name in os.listdir(folder):
+        try:
+            yield os.readlink(os.path.join(folder, name))
+        except FileNotFoundError:
+            pass
+def writing():
+    with open("/proc/%s/task/%s/children" % (master, master)) as file:
+        pids = [master, *file.read().split()]
+    for pid in pids:
+        try:
+            if taken in opened(pid):
+                return True
+        except FileNotFoundError:
+            pass
+    return False
+end = time.monotonic() + 20
+while writing():
+    assert time.monotonic() < end, "a process of nginx does not open its log anew"
+    time.sleep(0.01)
+with open(taken, "rb") as file:
+    lines = file.read().decode(errors="replace").splitlines()
+os.remove(taken)
+print(json.dumps({"lines": lines, "now": int(time.time())}))
 """
 
 _JOURNAL = """
@@ -182,7 +216,7 @@ class Deployment:
     variables: Mapping[str, Any]
     host: Host
     others: Sequence[Machine] = ()
-    _log_offset: int = field(default=0, init=False)
+    _lines: list[Served] = field(default_factory=list, init=False)
     _marked: float = field(default=0.0, init=False)
 
     @functools.cached_property
@@ -272,8 +306,8 @@ class Deployment:
 
     def mark(self) -> None:
         """Forget the requests up to now."""
-        offset, now = self.edge.shell(f"nginx -s reopen && sleep 0.3 && stat -c %s {ACCESS_LOG}; date +%s").split()
-        self._log_offset, self._marked = int(offset), float(now)
+        self._marked = self._take()
+        self._lines.clear()
 
     @property
     def marked(self) -> float:
@@ -292,14 +326,13 @@ class Deployment:
         found: dict[tuple[str, str], Served] = {}
 
         def all_seen() -> bool:
-            lines = json.loads(self.edge.python(_NGINX_LINES, ACCESS_LOG, str(self._log_offset)))
             said = {
                 (self._by_unit.get(entry["_SYSTEMD_UNIT"]), words[1], words[2])
                 for machine in self.synapse_machines
                 for entry in json.loads(machine.python(_JOURNAL, since))
                 if (words := re.search(r'"([A-Z]+) ([^? ]+)\S* HTTP/[\d.]+"', entry["MESSAGE"]))
             }
-            for line in map(self._parse, lines):
+            for line in self.nginx_lines():
                 confirmed = (line.process, line.method, line.path) in said
                 found[line.method, line.path] = replace(line, confirmed=confirmed)
             return all(request in found and found[request].confirmed for request in wanted)
@@ -309,9 +342,14 @@ class Deployment:
 
     def nginx_lines(self) -> list[Served]:
         """Return what nginx has logged since the mark."""
-        # It writes once a second, and when it is told to open its logs anew.
-        told = self.edge.shell(f"nginx -s reopen && sleep 0.3 && tail -c +{self._log_offset + 1} {ACCESS_LOG}")
-        return [self._parse(line) for line in told.splitlines()]
+        self._take()
+        return list(self._lines)
+
+    def _take(self) -> float:
+        """Take the lines out of nginx's log, and return the time of its host."""
+        told = json.loads(self.edge.python(_TAKE_LINES, ACCESS_LOG))
+        self._lines += map(self._parse, told["lines"])
+        return float(told["now"])
 
     def _parse(self, line: str) -> Served:
         _, method, path, status, _, upstream, _, client = line.split("\t")

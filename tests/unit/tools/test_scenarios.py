@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.killed.points import FIRST, RUNS, Choice
 from tools.runs import example_hosts
-from tools.scenarios import BY_NAME, MATRIX, PROJECT, SUITES, Scenario, scenario_names
+from tools.scenarios import BY_NAME, MATRIX, PROJECT, SUITES, Scenario, reasons, scenario_names
 
 STARTS = {
     name: settings["ansible"]["env"]["START_EXAMPLE"]
@@ -29,6 +30,19 @@ def test_on_every_debian_scenarios_begin_with_bare_hosts() -> None:
     deployed_bare = {"cluster", "demo", "full", "monolith"}
     assert not deployed_bare & STARTS.keys()
     assert {Scenario.parse(text).suite for text in MATRIX if text.partition(":")[0] in deployed_bare} == set(SUITES)
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("TASK [x]\nfatal: [a]: no\nFAILED ../t.py::test_a - no\nCRITICAL", ["FAILED ../t.py::test_a - no"]),
+        ("TASK [x]\nfatal: [a]: no\nPLAY RECAP", ["fatal: [a]: no"]),
+        ("".join(f"line {number}\n" for number in range(9)), [f"line {number}" for number in range(4, 9)]),
+    ],
+)
+def test_what_failed_in_a_scenario_is_told(tmp_path: Path, log: str, told: list[str]) -> None:
+    (tmp_path / "log").write_text(log)
+    assert reasons(tmp_path / "log") == told
 
 
 @pytest.mark.parametrize("scenario", STARTS)
