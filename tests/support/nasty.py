@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 _SPECIAL = " \t\n\r\0\\\"'`$%{}();:,#~=*?&|<>!@^[]-+./aZ0é\x7f\x85\u2028\U0001f600"
@@ -93,15 +91,3 @@ values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 """What YAML may have: texts, numbers, lists and mappings of them."""
-
-
-def tried(examples: int, variable: str = "PRINTED_EXAMPLES") -> settings:
-    """Returns settings with this number of examples, always the same; or as many as the variable says, and new ones."""
-    wanted = int(os.environ.get(variable) or 0)
-    return settings(
-        max_examples=wanted or examples,
-        derandomize=not wanted,
-        deadline=None,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )

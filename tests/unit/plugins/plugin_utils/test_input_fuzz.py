@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random values of every input, and random fleets. More of them: ``INPUT_EXAMPLES=2000 pytest -k fuzz``."""
+"""Random values of every input, and random fleets. More of them: ``FUZZ=50 pytest -k fuzz``."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from typing import Any
@@ -14,15 +13,15 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors imp
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs import INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.inputs.pools import POOL_INPUTS
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.schema import Input
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import tried
 from tests.unit.fleets import one_host, one_host_inputs, several_hosts
 
-EXAMPLES = int(os.environ.get("INPUT_EXAMPLES", "40"))
 SECRET = "hunter2"
 
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+fuzz = tried(40)
 
 # What people write by mistake, what programs choke on, and anything else.
 _ODD = ["", " ", "0", "-1", "1e9", "true", "no", "null", "[]", "{}", "[1,", "{'a': 1}", "a,b", "/", "\u0663", "x" * 300]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No value leaves the place that it is printed to: it is refused, or the file has the same form with any value.
 
-``PRINTED_EXAMPLES=5000`` tries more values than a run of the unit tests does, with another seed each time.
+``FUZZ=50`` tries more of them (tests/support/examples.py).
 ``tests/render/test_printed_values.py`` asks the programs that read the files.
 """
 
@@ -31,7 +31,8 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.text impor
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.support.nasty import texts, tried, values
+from tests.support.examples import tried
+from tests.support.nasty import texts, values
 from tests.unit.fleets import one_host, several_hosts
 from tools.proxy_files import proxy_files
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plans between random inventories: what must hold at every moment, whatever the change is.
 
-``PLAN_EXAMPLES=5000`` tries more pairs than a run of the unit tests does, with another seed each time.
+``FUZZ=20`` tries more pairs (tests/support/examples.py).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +14,13 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.plan i
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.steps import Plan
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.duties import BACKGROUND, DUTIES, GENERIC, MEDIA
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology import Topology
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
+from tests.support.examples import tried
 from tests.unit.fleets import one_host, several_hosts
 from tests.unit.simulated_fleet import SimulatedFleet, named_by
 
-_EXAMPLES = int(os.environ.get("PLAN_EXAMPLES") or 0)
 _POOLS = {GENERIC: ("p", "q", "r", "s"), MEDIA: ("m", "n"), BACKGROUND: ("b", "c")}
 _SLOTS = {pool: 100 + number for number, pool in enumerate(name for names in _POOLS.values() for name in names)}
 
@@ -146,13 +145,7 @@ def described(fleet: SimulatedFleet, plan: Plan) -> str:
     return "\n".join([*lines, *plan.order, *fleet.log])
 
 
-_SETTINGS = settings(
-    max_examples=_EXAMPLES or 250,
-    derandomize=not _EXAMPLES,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+_SETTINGS = tried(250)
 
 
 @_SETTINGS
