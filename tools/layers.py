@@ -6,6 +6,9 @@ difference between the example and the scenario's own inventory. A layer is name
 never used after a change of the collection, of the inventory or of the image.
 
     .venv/bin/python -m tools.layers single_host --suite trixie     # deploys it if need be; prints the layers as JSON
+    .venv/bin/python -m tools.layers --release main1 app1           # of hosts that have the release alone
+
+A scenario whose subject is the first deployment, but not that of the release, boots bare hosts that have the release.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from tools.runs import ROOT, disposable_fleet, example_hosts
 SOURCES = ("galaxy.yml", "meta", "playbooks", "plugins", "roles", "requirements/dev.txt", "ansible.cfg")
 # How a layer is made is written here.
 MAKERS = ("tools/layers.py", "tools/runs.py", "tools/hosts")
+# What has the release of Synapse, and the example that a host is deployed with to build it.
+RELEASE = ("opt/matrix-synapse/releases", "opt/matrix-synapse/uv")
+BUILT_BY = "single_host"
 # A network in which no scenario has hosts.
 NETWORKS = dict(zip(SUITES, ("10.88.252", "10.88.253"), strict=True))
 
@@ -81,6 +87,20 @@ def ensure(example: str, suite: str) -> dict[str, str]:
     return wanted
 
 
+def with_release(hosts: Iterable[str], suite: str) -> dict[str, str]:
+    """Returns the layer of bare hosts that have the built release, by the hosts that are named.
+
+    It is a part of the layer of ``BUILT_BY``, which is deployed if need be.
+    """
+    (deployed,) = ensure(BUILT_BY, suite).values()
+    wanted = f"release-{deployed}"
+    with locked(f"layer-release-{suite}"):
+        if layer.known(wanted) is None and (source := layer.known(deployed)) is not None:
+            layer.keep_part(source, wanted, RELEASE)
+            layer.forget_outdated(f"release-{prefix(BUILT_BY, suite)}", wanted)
+    return dict.fromkeys(hosts, wanted)
+
+
 def _deploy(example: str, suite: str, wanted: dict[str, str]) -> None:
     machine = f"layer-{example}-{suite}".replace("_", "-")
     with disposable_fleet(example, machine=machine, address=f"{NETWORKS[suite]}.10", suite=suite) as fleet:
@@ -91,13 +111,19 @@ def _deploy(example: str, suite: str, wanted: dict[str, str]) -> None:
             host.save(fleet.machines[each], kept)
 
 
+def _ensure_one(names: Sequence[str], suite: str) -> dict[str, str]:
+    (example,) = names
+    return ensure(example, suite)
+
+
 def main() -> None:
     """Prints the layers of an example."""
     parser = argparse.ArgumentParser(prog="tools.layers", description="Deploy an example as layers, if need be.")
-    parser.add_argument("example")
+    parser.add_argument("names", nargs="+", help="an example, or hosts with --release")
     parser.add_argument("--suite", choices=SUITES, default=SUITES[0])
+    parser.add_argument("--release", action="store_true", help="of bare hosts that have the built release")
     options = parser.parse_args()
-    print(json.dumps(ensure(options.example, options.suite)))
+    print(json.dumps((with_release if options.release else _ensure_one)(options.names, options.suite)))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,6 @@ MATRIX = (
     "chaos:trixie",
     "single_host:trixie",
     "six_workers:trixie",
-    "generic_media_sender:trixie",
     "demo:trixie",
     "tenants:trixie",
     "services:trixie",

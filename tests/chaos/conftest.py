@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.chaos import SEVERAL, Chaos, deployed, network
-from tools.layers import ensure
+from tools.layers import ensure, with_release
 
 # Checked more often than by default, to save time: deaf after 15 to 20 seconds.
 WATCHDOG = {"watchdog_interval": 5, "watchdog_grace": 20}
@@ -36,6 +36,14 @@ def one() -> Iterator[Chaos]:
 
 @pytest.fixture(scope="module")
 def several() -> Iterator[Chaos]:
-    """Three bare hosts, two of them edges."""
-    with deployed(SEVERAL, f"chaos-{_suite()}", network(20), suite=_suite(), edges=("main1", "edge2")) as chaos:
+    """Three hosts that are bare apart from the release, two of them edges."""
+    suite = _suite()
+    with deployed(
+        SEVERAL,
+        f"chaos-{suite}",
+        network(20),
+        suite=suite,
+        edges=("main1", "edge2"),
+        layers=with_release(("main1", "app1"), suite),
+    ) as chaos:
         yield chaos

@@ -15,6 +15,7 @@ import pytest
 from tests.federation.authority import Authority
 from tests.federation.bystanders import Bystanders, bystanders
 from tests.federation.servers import EXAMPLE, OUTSIDE, Server, names_of, variables
+from tools.layers import with_release
 from tools.matrix import Client
 from tools.runs import Run, disposable_fleet
 
@@ -57,7 +58,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         for name, last in zip(NAMES, (10, 11), strict=True):
             machine, address = f"{name.partition('.')[0]}-{suite}", f"{network}.{last}"
             fleet = stack.enter_context(
-                disposable_fleet(EXAMPLE, machine=machine, address=address, suite=suite, variables=variables(name))
+                disposable_fleet(
+                    EXAMPLE,
+                    machine=machine,
+                    address=address,
+                    suite=suite,
+                    variables=variables(name),
+                    layers=with_release(["synapse1"], suite),
+                )
             )
             made.append(Server(name, address, fleet, tmp_path_factory.mktemp("ssh")))
         # Their address exists since the first host does.

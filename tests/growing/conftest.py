@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load.fleet import LET_IN
+from tools.layers import with_release
 from tools.runs import Fleet, disposable_fleet
 
 _HERE = Path(__file__).resolve().parent
@@ -18,7 +19,7 @@ _HERE = Path(__file__).resolve().parent
 
 @pytest.fixture(scope="session")
 def three() -> Iterator[Fleet]:
-    """The fleet on three hosts; nothing is deployed yet."""
+    """The fleet on three hosts, bare apart from the release; nothing is deployed yet."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.124')}.10"
     with disposable_fleet(
@@ -27,6 +28,7 @@ def three() -> Iterator[Fleet]:
         address=address,
         suite=suite,
         variables={"synapse_extra_config": LET_IN},
+        layers=with_release(("matrix1", "app1"), suite),
     ) as made:
         yield made
 

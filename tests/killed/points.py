@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # More of them: KILLED_RUNS=60 make molecule SCENARIO=killed
-RUNS = 15
+RUNS = 10
 FIRST = 8
 """The first task that does something on the host."""
 

@@ -18,9 +18,7 @@ from .conftest import OPERATORS_SECRET
 # Of a first run; tests/killed kills many more between two inventories.
 KILLED_AT = (
     "Secret files | Generate what is missing",
-    "Install | Create the cluster of Synapse",
     "Build | Install the packages of the release",
-    "Files | Write the files of the services",
     "Database | Create the database",
     "Wave | Drain, stop and start",
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.layers import with_release
 from tools.runs import ROOT, Fleet, disposable_fleet
 
 _HERE = Path(__file__).resolve().parent
@@ -43,5 +44,8 @@ def fleet(copy: Path) -> Iterator[Fleet]:
     """The hosts, for runs of the copy; nothing is deployed yet."""
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.125')}.10"
-    with disposable_fleet(_HERE / "inventory", machine=f"services-{suite}", address=address, suite=suite) as made:
+    layers = with_release(["matrix1"], suite)
+    with disposable_fleet(
+        _HERE / "inventory", machine=f"services-{suite}", address=address, suite=suite, layers=layers
+    ) as made:
         yield replace(made, environment={"ANSIBLE_CONFIG": str(copy / "ansible.cfg")})

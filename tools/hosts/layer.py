@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.hosts.process import locked, mounted_from, remove_tree
@@ -115,6 +117,29 @@ def keep(layer: Layer, upper: Path) -> None:
         upper.rename(partial / "disk")
         (partial / "layer.json").write_text(json.dumps(dataclasses.asdict(layer)) + "\n")
         # Only a complete layer ever gets its final name.
+        partial.rename(final)
+
+
+def keep_part(of: Layer, name: str, paths: Sequence[str]) -> None:
+    """Make a layer of some directories of another one. Their files are links, because layers never change.
+
+    Args:
+        of: the other layer.
+        name: the name of the new layer.
+        paths: the directories, relative to the root of the disk.
+    """
+    part = Layer(name=name, suite=of.suite, image=of.image)
+    final = LAYERS / name
+    partial = LAYERS / f"partial-{name}"
+    with locked("layers"):
+        refuse_second(name)
+        if partial.exists():
+            remove_tree(partial)
+        (partial / "disk").mkdir(parents=True)
+        subprocess.run(
+            ["cp", "--archive", "--link", "--parents", *paths, str(partial / "disk")], cwd=of.disk, check=True
+        )
+        (partial / "layer.json").write_text(json.dumps(dataclasses.asdict(part)) + "\n")
         partial.rename(final)
 
 

@@ -104,3 +104,21 @@ def test_a_change_replaces_the_layers(deployed: list[str], monkeypatch: pytest.M
     assert len(deployed) == 2
     assert {kept.name for kept in layer.all_layers()} == set(after.values())
     assert not set(before.values()) & set(after.values())
+
+
+def test_bare_hosts_may_have_the_release_of_a_deployed_one(deployed: list[str], tmp_path: Path) -> None:
+    (source,) = layers.ensure(layers.BUILT_BY, "trixie").values()
+    disk = tmp_path / "layers" / source / "disk"
+    for name in (*layers.RELEASE, "etc/matrix-synapse"):
+        (disk / name).mkdir(parents=True)
+        (disk / name / "file").write_text(name)
+    (disk / "opt/matrix-synapse/current").symlink_to("releases")
+    made = layers.with_release(["app1", "app2"], "trixie")
+    assert list(made) == ["app1", "app2"]
+    (kept,) = {layer.known(name) for name in made.values()}
+    assert kept is not None
+    assert sorted(str(path.relative_to(kept.disk)) for path in kept.disk.rglob("*") if path.is_file()) == [
+        f"{name}/file" for name in layers.RELEASE
+    ]
+    assert layers.with_release(["app1"], "trixie") == {"app1": kept.name}
+    assert deployed == [f"{layers.BUILT_BY} trixie"]
