@@ -19,7 +19,9 @@ options:
     type: dict
     required: true
   confirmed:
-    description: Names of processes that may be lost or renamed, and the release that may be an older one.
+    description:
+      - Names of processes that may be lost or renamed, the release that may be an older one, and names of secrets that
+        may be replaced.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -38,12 +40,14 @@ _value:
   type: str
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.adapter import read_topology, with_clear_errors
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
-from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.rotations import HostSecrets, check_rotations
+from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import Problems
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.values import plain
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan import read_surveys
 
@@ -51,11 +55,19 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.plan impor
 def _plan_problem(topology_json: str, surveys: Mapping[str, Any], confirmed: Sequence[str] | None = None) -> str:
     asked = {str(host): found["processes"] for host, found in surveys.items() if "processes" in found}
     record = next((found["record"] for found in surveys.values() if found.get("record")), None)
-    try:
-        check_changes(read_topology(topology_json), read_surveys(plain(asked)), plain(record), plain(confirmed or []))
-    except TopologyError as error:
-        return str(error)
-    return ""
+    topology = read_topology(topology_json)
+    names = plain(confirmed or [])
+    problems = Problems()
+    with problems.caught():
+        check_changes(topology, read_surveys(plain(asked)), plain(record), names)
+    main = surveys.get(topology.main.host) or {}
+    secrets = HostSecrets(
+        others=plain(main.get("other_secrets") or []),
+        public_key=plain(main.get("public_key")),
+        now_ms=int(time.time() * 1000),
+    )
+    problems.add(check_rotations(topology, secrets, names))
+    return "\n".join(str(problem) for problem in problems.found)
 
 
 class FilterModule:

@@ -25,6 +25,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     },
     # The whole mapping: every value in it is kept out of results and logs.
     "copies": {"type": "dict", "no_log": True},
+    "given": {"type": "dict", "no_log": True},
+    "rotated": {"type": "list", "elements": "path", "default": [], "no_log": False},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
 }

@@ -11,8 +11,8 @@ short_description: Generate secrets on the host, once, as files
 version_added: 0.1.0
 description:
   - Makes each secret that is not there yet, on the host itself. It never leaves the host and is never printed.
-  - The content of an existing file is never changed, and never returned. Only its owner, group and mode are kept in
-    order.
+  - The content of an existing file is never returned, and never changed but for those in O(rotated). Only its owner,
+    group and mode are kept in order.
   - With O(copies), nothing is made. The files are copies of another host's secrets instead, and follow them.
   - C(playbooks/render.yml) writes placeholders instead, which are public. One that is found on a host is refused.
 options:
@@ -47,6 +47,18 @@ options:
         the secrets.
       - In check mode, a secret may be missing here, because the other host has not made it yet.
     type: dict
+  given:
+    description:
+      - What files are to hold that are made on this host, by their paths; the others get random secrets.
+      - A file that is there and holds something else is replaced if O(rotated) has it, and else refused.
+    type: dict
+    version_added: 0.2.0
+  rotated:
+    description: Paths of files that O(given) may replace.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.2.0
   owner:
     description: Name of the owner of the files.
     type: str
@@ -86,7 +98,7 @@ created_paths:
 changed_paths:
   description:
     - Secrets that were there and got their owner, group or mode set right, or would get it; with O(copies), also those
-      that differed from the other host's.
+      that differed from the other host's, and with O(given), those that were replaced.
   returned: success
   type: list
   elements: str
@@ -102,7 +114,7 @@ import re
 import secrets
 import stat
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -115,6 +127,29 @@ from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files im
 
 class SecretError(Exception):
     """A secret cannot be made or kept."""
+
+
+class Given:
+    """Contents of secrets that were not made here.
+
+    Args:
+        contents: what files are to hold, by their paths.
+        rotated: the paths of those that may replace what is there.
+    """
+
+    def __init__(self, contents: Mapping[str, str] | None = None, rotated: Sequence[str] = ()) -> None:
+        self.contents = contents or {}
+        self._rotated = rotated
+
+    def replacement(self, path: str) -> str | None:
+        """Return what replaces the content of a file that is there; None if it stays."""
+        wanted = self.contents.get(path)
+        # Who has put a file there by hand may have left white space, which no program counts.
+        if wanted is None or _content(path).strip() == wanted.strip().encode():
+            return None
+        if path not in self._rotated:
+            raise SecretError(f"{path} holds another secret than the one that is given, and rotated does not name it")
+        return wanted
 
 
 def generate(kind: str) -> str:
@@ -135,6 +170,7 @@ def ensure(
     group: str,
     check_mode: bool,
     copies: Mapping[str, str] | None = None,
+    given: Given | None = None,
 ) -> tuple[list[str], list[str]]:
     """Make or copy what is missing and set attributes right; the paths that were created, and those set right.
 
@@ -144,17 +180,19 @@ def ensure(
         group: name of the group that owns them.
         check_mode: change nothing.
         copies: the content of each by its path; None to make what is missing.
+        given: the contents of some that are made here; None for none.
 
     Raises:
         SecretError: a secret cannot be made, copied or kept.
     """
     uid, gid = _ids(owner, group, check_mode)
+    given = given or Given()
     created: list[str] = []
     changed: list[str] = []
     for file in files:
         path, mode = file["path"], file["mode"]
         _check_mode(path, mode)
-        wanted = None if copies is None else copies.get(path)
+        wanted = given.contents.get(path) if copies is None else copies.get(path)
         if copies is not None and not wanted and not check_mode:
             raise SecretError(
                 f"{path}: the host that makes the secrets has given none: run the playbook on that host too"
@@ -166,9 +204,10 @@ def ensure(
             if not check_mode:
                 create(path, wanted or generate(file["kind"]), int(mode, 8), uid, gid)
             continue
-        if wanted is None:
+        if copies is None:
             _refuse_no_secret(path, found)
-        elif not stat.S_ISREG(found.st_mode) or _content(path) != wanted.encode():
+            wanted = given.replacement(path)
+        if wanted is not None and (not stat.S_ISREG(found.st_mode) or _content(path) != wanted.encode()):
             changed.append(path)
             if not check_mode:
                 create(path, wanted, int(mode, 8), uid, gid, replace=True)
@@ -249,15 +288,20 @@ def main() -> None:
     params = module.params
     try:
         created, changed = ensure(
-            params["files"], params["owner"], params["group"], module.check_mode, params["copies"]
+            params["files"],
+            params["owner"],
+            params["group"],
+            module.check_mode,
+            params["copies"],
+            Given(params["given"], params["rotated"]),
         )
     except SecretError as exc:
         module.fail_json(msg=str(exc))
     result: dict[str, Any] = {"changed": bool(created or changed), "created_paths": created, "changed_paths": changed}
     if module._diff:
+        replaced = changed if params["copies"] is not None else params["rotated"]
         lines = [f"+ new secret {path}\n" for path in created] + [
-            f"~ {'content, ' if params['copies'] is not None else ''}owner, group or mode of {path}\n"
-            for path in changed
+            f"~ {'content, ' if path in replaced else ''}owner, group or mode of {path}\n" for path in changed
         ]
         result["diff"] = [{"prepared": "".join(lines)}] if lines else []
     module.exit_json(**result)

@@ -39,6 +39,18 @@ options:
   record:
     description: A file in JSON whose content is returned as RV(record).
     type: path
+  secrets:
+    description:
+      - What files with secrets are to hold, by their paths, as hashes of the contents without white space around them.
+      - They are compared with what is there. In check mode, the processes that read a file that differs have a changed
+        input.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  signing_key:
+    description: The path of the signing key, whose public part is returned if O(secrets) has another key.
+    type: path
+    version_added: 0.2.0
   wait:
     description:
       - Wait until the starts that are under way are through, well or not. They may have begun with older files.
@@ -102,12 +114,22 @@ target_reached:
   description: Whether the target is enabled and active.
   returned: success
   type: bool
+other_secrets:
+  description: The paths of those files of O(secrets) that are there and hold something else.
+  returned: success
+  type: list
+  elements: str
+public_key:
+  description: The C(id) and the public C(key) of the signing key that another one is to replace, null if none is.
+  returned: success
+  type: dict
 record:
   description: The content of O(record), null if it is not there.
   returned: success
   type: dict
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -115,6 +137,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.baremetal.synapse.plugins.module_utils._fingerprint import Instance, read_note
 from ansible_collections.baremetal.synapse.plugins.module_utils._regular_files import read_regular
+from ansible_collections.baremetal.synapse.plugins.module_utils._signing_key import public_part
 from ansible_collections.baremetal.synapse.plugins.module_utils._systemd import Systemd, UnitState
 
 UNDER_WAY = ("activating", "deactivating", "reloading")
@@ -147,6 +170,28 @@ def describe(
     }
 
 
+def other_secrets(hashes: dict[str, str]) -> dict[str, str]:
+    """Return the contents of the files that hold another secret than they are to, by their paths."""
+    found: dict[str, str] = {}
+    for path, wanted in hashes.items():
+        try:
+            content = read_regular(Path(path)).strip()
+        except OSError:
+            continue
+        if hashlib.sha256(content).hexdigest() != wanted:
+            found[path] = content.decode("ascii", "replace")
+    return found
+
+
+def public_key(text: str | None) -> dict[str, str] | None:
+    """Return what other servers may know of a signing key; nothing of a file that has none."""
+    try:
+        identifier, key = public_part(text or "")
+    except ValueError:
+        return None
+    return {"id": identifier, "key": key}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -157,6 +202,8 @@ def main() -> None:
             "pending": {"type": "dict", "default": {}},
             "target": {"type": "str"},
             "record": {"type": "path"},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "signing_key": {"type": "path", "no_log": False},
             "wait": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -177,8 +224,12 @@ def main() -> None:
         states = systemd.states([*units, *target])
     directory = Path(params["inputs"]["directory"])
     instances = {name: Instance.of(entry) for name, entry in params["inputs"]["instances"].items()}
+    others = other_secrets(params["secrets"])
+    pending = dict(params["pending"])
+    if module.check_mode:
+        pending.update({path: {"*": params["secrets"][path]} for path in others})
     processes = [
-        describe(unit, name, states.get(unit, UnitState()), directory, instances.get(name), params["pending"])
+        describe(unit, name, states.get(unit, UnitState()), directory, instances.get(name), pending)
         for unit, name in units.items()
     ]
     reached = states.get(params["target"] or "", UnitState("active", True))
@@ -187,6 +238,8 @@ def main() -> None:
         changed=False,
         processes=processes,
         target_reached=reached.enabled and reached.active == "active",
+        other_secrets=sorted(others),
+        public_key=public_key(others.get(params["signing_key"])),
         record=json.loads(record.read_text(encoding="utf-8")) if record is not None and record.exists() else None,
     )
 

@@ -15,6 +15,7 @@ from .duties import DUTY_OF_OPTION, WORKER_GROUPS
 from .errors import HIDDEN, TopologyError
 from .option_values import check_option_paths, check_option_texts
 from .presets import PRESETS
+from .server_secrets import DATABASE_PASSWORD, FILES, VARIABLE
 from .service import Service
 
 COMPUTED_OPTIONS = frozenset(
@@ -53,14 +54,21 @@ COMPUTED_OPTIONS = frozenset(
 """Options of homeserver.yaml that the topology or a variable of its own decides."""
 
 VARIABLE_OF_OPTION: Mapping[str, str] = {
-    "database": "synapse_database_args (arguments of the connections), synapse_cp_max or the variables postgres_*",
+    "database": "synapse_database_args (arguments of the connections), synapse_cp_max, synapse_secrets or the variables"
+    " postgres_*",
     "max_upload_size": "synapse_max_upload_size",
     "media_store_path": "synapse_media_store_path",
     "public_baseurl": "synapse_public_baseurl",
-    "redis": "the variables redis_*",
+    "redis": "synapse_secrets or the variables redis_*",
     "report_stats": "synapse_report_stats",
     "server_name": "synapse_server_name",
     "trusted_key_servers": "synapse_trusted_key_servers",
+    **{
+        option: f"{VARIABLE}.{name}"
+        for name in FILES
+        for option in (name, f"{name}_path")
+        if name not in ("redis_password", DATABASE_PASSWORD)
+    },
 }
 """The variables that set some of them, for the fix in a message."""
 

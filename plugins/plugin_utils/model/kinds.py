@@ -170,6 +170,7 @@ def _texts_of_mapping(value: Any) -> Any:
 
 
 environment = Kind(type="dict", convert=_texts_of_mapping, check=texts.environment)
+texts_by_name = Kind(type="dict", convert=_texts_of_mapping, check=values.mapping)
 
 
 __all__ = (
@@ -187,4 +188,5 @@ __all__ = (
     "one_of",
     "port",
     "text",
+    "texts_by_name",
 )

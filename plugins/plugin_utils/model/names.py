@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 
-from . import layout
 from .errors import HIDDEN, TopologyError
 from .inputs import INPUTS
+from .server_secrets import VARIABLE
 
 _NEAR = 0.85  # of difflib's ratio: one or two letters of a name
 _NEAR_WORD = 0.75
@@ -30,15 +30,18 @@ _NAMES_OF_OTHERS = frozenset(
 )
 
 _SECRETS = {
-    "synapse_signing_key": "signing.key",
+    "synapse_signing_key": "signing_key",
     "synapse_macaroon_secret_key": "macaroon_secret_key",
     "synapse_form_secret": "form_secret",
     "synapse_registration_shared_secret": "registration_shared_secret",
     "synapse_worker_replication_secret": "worker_replication_secret",
     "synapse_redis_password": "redis_password",
     "redis_password": "redis_password",
+    "synapse_database_password": "database_password",
+    "synapse_postgres_password": "database_password",
+    "postgres_password": "database_password",
 }
-"""Variables that operators try, and the files of the secrets that they mean."""
+"""Variables that operators try, and the names of the secrets that they mean."""
 
 
 def near_variables(names: Iterable[str]) -> dict[str, str]:
@@ -83,10 +86,8 @@ def check_names(names: Iterable[str]) -> Iterator[TopologyError]:
             yield TopologyError(
                 name,
                 HIDDEN,
-                "no such variable exists: the host of the main process makes the secrets of the server and keeps them",
-                f"Remove it; to bring this secret along, write it to {layout.secret(near)} on that host before the"
-                " first"
-                " run.",
+                "no such variable exists, so it would have no effect",
+                f"Write it as {VARIABLE}: {{{near}: ...}}, or remove it to have this secret made.",
             )
         else:
             yield TopologyError(

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _DEMANDED = {"encoding": "UTF8", "collate": "C", "ctype": "C"}
 
 _FORM = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 _ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_PASSFILE = re.compile(r"(?:(?:\\.|[^:\\])*:){4}(?P<password>.*)")
 _ITERATIONS = 4096
 """Of the password's hash, PostgreSQL's own default."""
 
@@ -127,8 +129,10 @@ def restarted_problems(server: PostgresServer, answers: Answers) -> list[str]:
 
 
 def password_of(passfile: str) -> str:
-    """Returns the password of a passfile of libpq with one line: its last field."""
-    return passfile.strip().rpartition(":")[2]
+    r"""Returns the password of a passfile of libpq with one line: its last field, in which ``\\:`` is a colon."""
+    line = passfile.strip()
+    found = _PASSFILE.fullmatch(line)
+    return line.rpartition(":")[2] if found is None else re.sub(r"\\(.)", r"\1", found["password"])
 
 
 def _pending(answers: Answers) -> list[str]:

@@ -13,6 +13,7 @@ from ..model import layout
 from ..model.errors import TopologyError
 from ..model.platform import DEFAULT_INSTANCE, RedisInstance, platform_of, redis_instance
 from ..model.ports_in_use import holders, named
+from ..model.server_secrets import VARIABLE as SECRETS
 from ..model.service import REDIS
 from ..rendering.context import Mode
 from .problems import refusals
@@ -42,7 +43,7 @@ _COMMON: Mapping[str, str] = {
 _QUESTION = """\
 systemctl is-active --quiet {unit} || exit {not_active}
 systemctl show --property=NeedDaemonReload --value {unit}
-REDISCLI_AUTH=$(sed -n 's/^requirepass "\\(..*\\)"$/\\1/p' {config_file})
+REDISCLI_AUTH=$(sed -n 's/^requirepass "\\(..*\\)"$/\\1/p' {config_file} | sed 's/\\\\\\(.\\)/\\1/g')
 export REDISCLI_AUTH
 [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
 exec {client} {connection} --json CONFIG GET {settings}
@@ -235,7 +236,9 @@ def redis_server(
     installed = package in found.get("packages", ())
     default = instance.name == DEFAULT_INSTANCE
     drop_in_dir = f"{layout.UNIT_DIR}/{instance.unit}.d"
-    settings = _settings(topology, instance, variables, password)
+    # In a check, the file still has the password before a rotation.
+    given = topology.options[SECRETS].get("redis_password") if mode != "render" else None
+    settings = _settings(topology, instance, variables, given or password)
     return RedisServer(
         host=host,
         instance=instance.name,

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from ..model import layout
 from ..model.process import Process
+from ..model.server_secrets import FILES, VARIABLE, content_of
 from ..model.service import REDIS as REDIS_SERVICE
 from ..model.topology import Topology
 
@@ -105,6 +107,20 @@ def secret_files(topology: Topology | None = None, host: str | None = None) -> l
 
 def _needed_elsewhere(topology: Topology, secret: Secret) -> bool:
     return any(secret.needed(topology, process) for process in topology.processes if not process.is_main)
+
+
+def given_secrets(topology: Topology, *, hashed: bool = False) -> dict[str, str]:
+    """Returns what the inventory says that files with secrets hold, by their paths.
+
+    Args:
+        topology: the fleet.
+        hashed: return hashes of the contents without white space around them, to compare them with those of a host.
+    """
+    given = topology.options[VARIABLE]
+    found = {layout.secret(FILES[name]): content_of(name, given[name]) for name in FILES if name in given}
+    if hashed:
+        return {path: sha256(content.strip().encode()).hexdigest() for path, content in found.items()}
+    return found
 
 
 def needs(topology: Topology, process: Process, name: str) -> bool:

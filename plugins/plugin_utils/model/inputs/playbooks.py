@@ -32,10 +32,13 @@ _PLAN = (
             " or a duty for one worker) is refused, unless the process is named here; so is a running writer"
             " that would get"
             " another name, and V(main) on another host, because the secrets would stay behind.",
-            "The number of a release, such as V(1.152.1), confirms that it replaces a newer one.",
+            "The number of a release, such as V(1.152.1), confirms that it replaces a newer one; the name of a secret"
+            " in C(synapse_secrets) confirms that it replaces another one of the host.",
         ),
         kind=list_of_texts(
-            "names of processes, or releases", "Write [synapse1-events-1], or [main].", pattern=r"[A-Za-z0-9_.-]+"
+            "names of processes, releases or secrets",
+            "Write [synapse1-events-1], or [main].",
+            pattern=r"[A-Za-z0-9_.-]+",
         ),
         default=[],
     ),

@@ -11,12 +11,26 @@ from ..addresses import host_address, networks, server_name, url
 from ..database_args import database_args
 from ..duties import BACKGROUND, GENERIC, MEDIA
 from ..errors import TopologyError
-from ..kinds import Kind, boolean, entries, environment, list_of, mapping, matching, number, one_of, text, to_mapping
+from ..kinds import (
+    Kind,
+    boolean,
+    entries,
+    environment,
+    list_of,
+    mapping,
+    matching,
+    number,
+    one_of,
+    text,
+    texts_by_name,
+    to_mapping,
+)
 from ..layout import MEDIA_DIR, USER
 from ..paths import media_store
 from ..presets import DEFAULT_PRESET, PRESETS
 from ..releases import NEWEST, parse_release
 from ..schema import Input
+from ..server_secrets import FILES, VARIABLE, server_secrets
 from ..texts import loggers, upload_size
 from ..values import Problem
 
@@ -118,6 +132,19 @@ _TOPOLOGY = (
             "Names of libpq reach PostgreSQL's client library, those that begin with C(cp_) the pool of connections.",
         ),
         kind=mapping.limited(database_args),
+        default={},
+        secret=True,
+        since="0.2.0",
+    ),
+    Input(
+        name=VARIABLE,
+        about=f"Secrets that exist already, as from a vault: {', '.join(f'C({name})' for name in FILES)}.",
+        more=(
+            "The first run takes them, and makes those that are left out. A later difference is a rotation, which is"
+            " refused until C(plan_confirmed) has the name of the secret.",
+            "C(docs/operations.md), section Secrets, says what a rotation costs.",
+        ),
+        kind=texts_by_name.limited(server_secrets),
         default={},
         secret=True,
         since="0.2.0",

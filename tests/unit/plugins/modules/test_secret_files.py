@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.baremetal.synapse.plugins.module_utils._secret_files import KINDS, placeholder
 from ansible_collections.baremetal.synapse.plugins.modules.secret_files import (
+    Given,
     SecretError,
     create,
     ensure,
@@ -164,3 +165,23 @@ def test_a_password_file_needs_no_escapes() -> None:
 
 def test_no_secret_is_made_twice() -> None:
     assert len({generate("token") for _ in range(100)}) == 100
+
+
+def test_a_given_secret_is_taken_and_never_replaces_another_one_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "form_secret"
+    name = str(path)
+    assert ensure([secret(path)], ME, MINE, False, given=Given({name: "ours\n"})) == ([name], [])
+    assert path.read_text() == "ours\n"
+    path.chmod(0o600)
+    path.write_text("ours")
+    path.chmod(0o400)
+    assert ensure([secret(path)], ME, MINE, False, given=Given({name: "ours\n"})) == ([], [])
+    with pytest.raises(SecretError, match="rotated does not name it") as caught:
+        ensure([secret(path)], ME, MINE, False, given=Given({name: "new\n"}, ["/elsewhere"]))
+    assert "new" not in str(caught.value)
+    assert path.read_text() == "ours"
+    assert ensure([secret(path)], ME, MINE, True, given=Given({name: "new\n"}, [name])) == ([], [name])
+    assert path.read_text() == "ours"
+    assert ensure([secret(path)], ME, MINE, False, given=Given({name: "new\n"}, [name])) == ([], [name])
+    assert path.read_text() == "new\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -233,6 +234,23 @@ def test_files_that_check_mode_would_write_count_as_written(host: Host, survey: 
     reloaded = [f"{host.shared}: caches", str(host.log)]
     assert set(process["changed"]) == {str(host.own), str(host.link), f"{host.shared}: x", *reloaded}
     assert set(process["reloadable"]) == set(reloaded)
+
+
+def test_secrets_that_are_to_change_are_told_and_count_in_check_mode(host: Host, survey: Survey) -> None:
+    key = host.own.with_name("signing.key")
+    key.write_text("ed25519 a_old " + "A" * 43 + "\n")
+    host.own.write_text("old\n")
+    host.note()
+    same = {str(host.own): hashlib.sha256(b"old").hexdigest(), str(key.with_name("missing")): "0"}
+    told = survey(check=True, secrets=same, signing_key=str(key))
+    assert (told["other_secrets"], told["public_key"], only(told)["changed"]) == ([], None, [])
+    others = {str(host.own): hashlib.sha256(b"new").hexdigest(), str(key): hashlib.sha256(b"new").hexdigest()}
+    told = survey(check=True, secrets=others, signing_key=str(key))
+    assert told["other_secrets"] == sorted(others)
+    assert told["public_key"] == {"id": "ed25519:a_old", "key": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik"}
+    assert only(told)["changed"] == [str(host.own)]
+    assert only(survey(secrets=others))["changed"] == [], "a run that is no check writes them first"
+    assert "AAAA" not in json.dumps(told)
 
 
 def test_the_links_that_a_process_was_started_with_are_returned(host: Host, survey: Survey) -> None:

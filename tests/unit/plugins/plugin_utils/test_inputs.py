@@ -88,6 +88,8 @@ def test_a_variable_of_a_role_counts_only_where_the_role_runs() -> None:
         {"synapse_install_environment": {"https_proxy": f"{SECRET}\n"}},
         {"synapse_signing_key": SECRET},
         {"synapse_registration_shared_secret": SECRET},
+        {"synapse_secrets": SECRET},
+        {"synapse_secrets": {"signing_key": SECRET}},
         {"synapse_extraconfig": SECRET},
     ],
 )

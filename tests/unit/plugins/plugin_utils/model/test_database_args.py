@@ -28,7 +28,7 @@ def test_arguments_are_added_to_the_computed_ones_in_every_file() -> None:
     [
         ({"cp_max": 9}, "cp_max is computed", "synapse_cp_max"),
         ({"host": "db", "port": 1}, "host and port are computed", "postgres_port"),
-        ({"password": "hunter2"}, "password is computed", "generates the password"),
+        ({"password": "hunter2"}, "password is computed", "synapse_secrets.database_password"),
         ({"Keep-alive": 1}, "no valid name", "lower-case"),
         ({"keepalives_idle": [60]}, "keepalives_idle is no text", "one value"),
         ("keepalives_idle", "mapping", ""),
