@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.choice import Choice
 from tools.layers import ensure
 from tools.runs import Fleet, disposable_fleet
 
-from .points import Choice
+from .points import NAME, RUNS
 
-_CHOICE = Choice.of()
+_CHOICE = Choice.of(NAME, RUNS)
 
 
 def pytest_report_header() -> str:

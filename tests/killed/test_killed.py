@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.choice import Choice
 from tools.runs import ROOT, Fleet
 
-from .points import Choice
+from .points import points
 
 LOOK_EVERY = 5
 EXAMPLE = ROOT / "inventories" / "single_host" / "group_vars" / "generic_workers.yml"
@@ -75,12 +76,12 @@ def test_runs_killed_anywhere_leave_nothing_that_the_next_does_not_finish(
     expected, tasks = undisturbed
     assert go(fleet, HERE) != expected
     killed = 0
-    for number, point in enumerate(choice.points(tasks), start=1):
+    for number, point in enumerate(points(choice, tasks), start=1):
         aim = json.dumps((HERE, THERE)[number % 2])
         killed += fleet.run_killed(point, "-e", aim).code < 0
-        if number % LOOK_EVERY == 0 or number == choice.runs:
+        if number % LOOK_EVERY == 0 or number == choice.size:
             assert go(fleet, THERE) == expected, f"after the kill at task {point}; again with {choice}"
-    assert killed >= choice.runs - 1, f"of {choice.runs} runs only {killed} came to the task at which they were to end"
+    assert killed >= choice.size - 1, f"of {choice.size} runs only {killed} came to the task at which they were to end"
     assert fleet.shell("systemctl --failed --no-legend") == ""
 
 

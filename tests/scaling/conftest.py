@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.choice import Choice
 from tools.layers import ensure
 from tools.runs import Fleet, disposable_fleet
 
-from .walk import Choice
+from .walk import NAME, SECONDS
 from .wishes import Wishes, first_wishes
 
 _TWO = Path(__file__).resolve().parent / "inventory"
@@ -22,21 +23,25 @@ _TWO = Path(__file__).resolve().parent / "inventory"
 _LONG_SECONDS, _OLD_RELEASE = 600, "1.152.1"
 # The plan of a run is read from its output.
 _ENVIRONMENT = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+_CHOICE = Choice.of(NAME, SECONDS)
+
+
+def pytest_report_header() -> str:
+    """Returns what repeats these tests."""
+    return f"walks: {_CHOICE}"
 
 
 @pytest.fixture(scope="session")
 def choice() -> Choice:
-    """The seed and the time, which are printed."""
-    found = Choice.of()
-    print(found)
-    return found
+    """The seed and the time."""
+    return _CHOICE
 
 
 @contextmanager
 def _deployed(example: str | Path, number: int, choice: Choice) -> Iterator[tuple[Fleet, Wishes]]:
     suite = os.environ.get("MOLECULE_SUITE", "trixie")
     address = f"{os.environ.get('MOLECULE_NETWORK', '10.88.122')}.{number}"
-    long = choice.seconds >= _LONG_SECONDS
+    long = choice.size >= _LONG_SECONDS
     with disposable_fleet(
         example,
         machine=f"scaling-{suite}",

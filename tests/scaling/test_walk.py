@@ -8,9 +8,10 @@ Walks of ten minutes and more begin with an old release, and may upgrade.
 from __future__ import annotations
 
 from benchmarks.load.fleet import load_on
+from tests.support.choice import Choice
 from tools.runs import Fleet
 
-from .walk import Choice, Walk
+from .walk import Walk
 from .wishes import Wishes
 
 

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import os
-import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.lifecycle.refusals import check_changes
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.errors import TopologyError
 
 from benchmarks.load import RunningLoad
+from tests.support.choice import Choice
 from tests.support.observed import running
 from tools.inventory import load_topology
 from tools.runs import Fleet
@@ -20,8 +18,8 @@ from tools.runs import Fleet
 from .announced import may_fail, shown_plan
 from .wishes import Wishes, changed, grown
 
-SECONDS = 60
-"""How long a walk begins new changes, if WALK_SECONDS does not say it."""
+NAME, SECONDS = "WALK_SECONDS", 60
+"""How long a walk begins new changes, by default."""
 
 FIRST_TASK = 8
 """The first task at which a run may be killed: the first that does something on the hosts."""
@@ -30,28 +28,6 @@ _KILLED_SHARE = 0.3
 _AFTER_SECONDS = 4.0
 _GAP_SECONDS = 60.0
 """The longest time without a success for a kind of requests, with slow machines in mind."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen for a walk.
-
-    Attributes:
-        seconds: how long it begins new changes.
-        seed: of all that is random in it.
-    """
-
-    seconds: int
-    seed: int
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Choice:
-        """Returns what ``WALK_SECONDS`` and ``WALK_SEED`` say; without a seed, another one each time."""
-        seed = environment.get("WALK_SEED") or random.randrange(10**6)  # noqa: S311  not about secrets
-        return cls(int(environment.get("WALK_SECONDS") or SECONDS), int(seed))
-
-    def __str__(self) -> str:
-        return f"WALK_SECONDS={self.seconds} WALK_SEED={self.seed}"
 
 
 @dataclass(frozen=True)
@@ -86,14 +62,14 @@ class Walk:
 
     def __init__(self, fleet: Fleet, wishes: Wishes, choice: Choice) -> None:
         self.fleet, self.wishes, self.choice = fleet, wishes, choice
-        self.random = random.Random(choice.seed)  # noqa: S311
+        self.random = choice.random()
         self.topology = load_topology(fleet.inventory, fleet.override)
         self.steps: list[Step] = []
         self._tasks = 60
 
     def go(self, load: RunningLoad) -> None:
         """Changes the fleet until the time is over; the first change is one that costs nothing, and is not killed."""
-        until = time.monotonic() + self.choice.seconds
+        until = time.monotonic() + self.choice.size
         self._change(*grown(self.wishes), load=load, kill=False)
         while time.monotonic() < until:
             wishes, what = self._legal_change()

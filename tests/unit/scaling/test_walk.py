@@ -10,7 +10,6 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.model.topology i
 
 from benchmarks.load.user import ACTIONS
 from tests.scaling.announced import REQUESTS, duty_of_kind, may_fail, shown_plan
-from tests.scaling.walk import SECONDS, Choice
 from tests.scaling.wishes import Wishes, changed, first_wishes, grown
 from tests.unit.fleets import inventory, one_host
 
@@ -50,9 +49,6 @@ def test_a_walk_is_repeated_by_its_seed() -> None:
         return told
 
     assert walked() == walked()
-    assert Choice.of({"WALK_SECONDS": "3600", "WALK_SEED": "7"}) == Choice(3600, 7)
-    assert Choice.of({}).seconds == SECONDS
-    assert str(Choice(90, 7)) == "WALK_SECONDS=90 WALK_SEED=7"
 
 
 def test_the_first_change_adds_workers() -> None:

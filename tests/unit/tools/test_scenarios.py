@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.killed.points import FIRST, RUNS, Choice
+from tests.killed.points import FIRST, NAME, points
+from tests.support.choice import Choice
 from tools.runs import example_hosts
 from tools.scenarios import BY_NAME, MATRIX, PROJECT, SUITES, Scenario, reasons, scenario_names
 
@@ -52,18 +53,22 @@ def test_the_hosts_that_a_scenario_starts_from_have_the_names_of_its_own(scenari
 
 @pytest.mark.parametrize(("runs", "tasks"), [(15, 110), (15, 107), (1, 110), (200, 110)])
 def test_runs_are_killed_in_every_part_of_a_run_and_never_behind_its_end(runs: int, tasks: int) -> None:
-    points = Choice(runs, 7).points(tasks)
-    assert len(points) == runs
-    assert points == sorted(points)
-    assert points[0] >= FIRST and points[-1] < tasks
-    assert max((right - left for left, right in pairwise(points)), default=0) <= 2 * ((tasks - FIRST) / runs + 1)
+    found = points(Choice(NAME, runs, 7), tasks)
+    assert len(found) == runs
+    assert found == sorted(found)
+    assert found[0] >= FIRST and found[-1] < tasks
+    assert max((right - left for left, right in pairwise(found)), default=0) <= 2 * ((tasks - FIRST) / runs + 1)
 
 
 def test_the_seed_chooses_and_repeats_the_tasks() -> None:
-    told = Choice.of({})
-    assert told.runs == RUNS
-    again = Choice.of(dict(word.split("=", 1) for word in str(told).split()))
+    told = Choice.of(NAME, 15, {})
+    again = Choice.of(NAME, 1, dict(word.split("=", 1) for word in str(told).split()))
     assert again == told
-    assert again.points(110) == told.points(110)
-    assert Choice.of({"KILLED_RUNS": "40", "KILLED_SEED": "7"}) == Choice(40, 7)
-    assert Choice(15, 7).points(110) != Choice(15, 8).points(110)
+    assert points(again, 110) == points(told, 110)
+    assert points(Choice(NAME, 15, 7), 110) != points(Choice(NAME, 15, 8), 110)
+
+
+def test_size_and_seed_are_read_from_the_environment() -> None:
+    assert Choice.of("KILLED_RUNS", 15, {"KILLED_RUNS": "40", "KILLED_SEED": "7"}) == Choice("KILLED_RUNS", 40, 7)
+    assert Choice.of("KILLED_RUNS", 15, {"WALK_SEED": "7"}).size == 15
+    assert str(Choice("WALK_SECONDS", 90, 7)) == "WALK_SECONDS=90 WALK_SEED=7"
