@@ -22,7 +22,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(server_name), C(public_name), C(server_names), C(max_body), C(well_known_server), C(well_known_client).
+    - C(server_name), C(public_name), C(server_names), C(max_body).
+    - C(well_known), the answers C(server), C(client) and C(support), each null if nginx does not give it, and
+      C(well_known_upstream), which answers clients if nginx does not.
     - C(errors) with C(status) and C(body), C(misdirected), and C(cors_headers) with C(name) and C(value).
   type: dict
 """

@@ -110,8 +110,9 @@ def answer(scratch: Path, path: str, host: str = "localhost") -> bytes:
 def test_nginx_answers_with_what_was_written(tmp_path: Path) -> None:
     samples = expressible("nginx")
     content = {"all": [text for text in FIXED if "\ud800" not in text]}
-    known = proxy_server(one_host(synapse_extra_config={"extra_well_known_client_content": content}))
-    bodies = {**samples, known["well_known_client"]: quoting.nginx(known["well_known_client"])}
+    fleet = one_host(synapse_extra_config={"extra_well_known_client_content": content})
+    known = proxy_server(fleet)["well_known"]["client"]
+    bodies = {**samples, known: quoting.nginx(known)}
     locations = "\n".join(
         f"location = /{number} {{ return 200 {bodies[text]}; }}" for number, text in enumerate(bodies)
     )

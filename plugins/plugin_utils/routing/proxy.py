@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.baremetal.synapse.plugins.module_utils.routes.families import is_internal
 
@@ -15,6 +13,7 @@ from ..model.duties import DUTIES
 from ..model.process import Process
 from ..model.topology import Topology
 from .decisions import MAIN_UPSTREAM, fallback_duty, fallback_upstream, in_use, serving_duty, upstream_of
+from .well_known import answers, client_upstream
 
 # Idle connections for each server of an upstream: a pool shares them, and a miss costs as much as a request.
 _KEEPALIVE = 32
@@ -95,27 +94,18 @@ def _error(status: int) -> str:
 
 
 def proxy_server(topology: Topology) -> dict[str, Any]:
-    """Returns what nginx's server blocks need: names, size of uploads, the two .well-known answers, and errors."""
-    base = topology.public_baseurl
-    url = urlsplit(base)
-    more = topology.options["synapse_extra_config"].get("extra_well_known_client_content") or {}
-    port = url.port or (443 if url.scheme == "https" else 80)
+    """Returns what nginx's server blocks need: names, size of uploads, the answers of .well-known, and errors."""
     return {
         "server_name": topology.server_name,
         "public_name": topology.public_name,
         "server_names": list(dict.fromkeys([topology.base_domain, topology.public_name])),
         "max_body": str(topology.options["synapse_max_upload_size"]).lower(),
-        "well_known_server": _json_for_nginx({"m.server": f"{topology.public_name}:{port}"}),
-        "well_known_client": _json_for_nginx({**more, "m.homeserver": {"base_url": base.rstrip("/")}}),
+        "well_known": answers(topology),
+        "well_known_upstream": client_upstream(topology),
         "errors": [{"status": status, "body": _error(status)} for status in _ERRORS],
         "cors_headers": [{"name": name, "value": value} for name, value in _CORS_HEADERS.items()],
         "misdirected": _error(421),
     }
-
-
-def _json_for_nginx(value: Mapping[str, Any]) -> str:
-    """Returns JSON in which nginx finds no variables: it cannot escape a ``$``, and JSON can."""
-    return json.dumps(value).replace("$", "\\u0024")
 
 
 def _zone_kib(servers: int) -> int:

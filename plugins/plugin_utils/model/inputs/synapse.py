@@ -33,6 +33,8 @@ from ..schema import Input
 from ..server_secrets import FILES, VARIABLE, server_secrets
 from ..texts import loggers, upload_size
 from ..values import Problem
+from ..well_known import VARIABLE as WELL_KNOWN
+from ..well_known import added_answers
 
 HOST_LABEL = r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -190,6 +192,17 @@ _TOPOLOGY = (
         kind=mapping,
         default={},
         secret=True,
+    ),
+    Input(
+        name=WELL_KNOWN,
+        about="What nginx adds to the answers below C(/.well-known/matrix/): C(server) and C(support).",
+        more=(
+            "C(support) has C(contacts), C(support_page) or both; without it there is no such answer.",
+            "Keys for clients are C(extra_well_known_client_content) in C(synapse_extra_config).",
+        ),
+        kind=mapping.limited(added_answers),
+        default={},
+        since="0.2.0",
     ),
     Input(
         name="synapse_jemalloc",

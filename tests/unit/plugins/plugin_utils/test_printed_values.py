@@ -229,7 +229,7 @@ def test_answers_of_well_known_are_what_was_written(tmp_path: Path, content: dic
     site = parsed(tmp_path, proxy_files(fleet, NGINX).site)
     (answer,) = (value for value in arguments(site, "return") if "m.homeserver" in value)
     assert "$" not in answer
-    expected = {**content, "m.homeserver": {"base_url": "https://example.org"}}
+    expected = {**content, "m.homeserver": {"base_url": "https://example.org/"}}
     assert json.loads(answer) == expected
 
 

@@ -402,20 +402,20 @@ def test_the_server_block_knows_its_names_and_limits() -> None:
     view = proxy_server(one_host(synapse_public_baseurl="https://matrix.example.org/", synapse_max_upload_size="100M"))
     assert view["server_names"] == ["example.org", "matrix.example.org"]
     assert view["max_body"] == "100m"
-    assert json.loads(view["well_known_server"]) == {"m.server": "matrix.example.org:443"}
-    assert json.loads(view["well_known_client"]) == {"m.homeserver": {"base_url": "https://matrix.example.org"}}
+    assert json.loads(view["well_known"]["server"]) == {"m.server": "matrix.example.org:443"}
+    assert json.loads(view["well_known"]["client"]) == {"m.homeserver": {"base_url": "https://matrix.example.org/"}}
 
 
 def test_a_server_whose_name_is_its_address_has_one_name() -> None:
     view = proxy_server(one_host())
     assert view["server_names"] == ["example.org"]
-    assert json.loads(view["well_known_server"]) == {"m.server": "example.org:443"}
+    assert json.loads(view["well_known"]["server"]) == {"m.server": "example.org:443"}
 
 
 def test_an_ipv6_address_as_the_name_keeps_its_brackets() -> None:
     view = proxy_server(one_host(synapse_server_name="[2001:db8::1]"))
     assert view["server_names"] == ["[2001:db8::1]"]
-    assert json.loads(view["well_known_server"]) == {"m.server": "[2001:db8::1]:443"}
+    assert json.loads(view["well_known"]["server"]) == {"m.server": "[2001:db8::1]:443"}
 
 
 def test_servers_on_ipv6_have_brackets_around_the_address() -> None:
@@ -426,6 +426,6 @@ def test_servers_on_ipv6_have_brackets_around_the_address() -> None:
 def test_clients_are_told_what_the_operator_adds_to_the_well_known_file() -> None:
     more = {"org.matrix.msc4143.rtc_foci": [{"type": "livekit"}], "m.homeserver": {"base_url": "https://other/"}}
     view = proxy_server(one_host(synapse_extra_config={"extra_well_known_client_content": more}))
-    told = json.loads(view["well_known_client"])
+    told = json.loads(view["well_known"]["client"])
     assert told["org.matrix.msc4143.rtc_foci"] == [{"type": "livekit"}]
-    assert told["m.homeserver"] == {"base_url": "https://example.org"}
+    assert told["m.homeserver"] == {"base_url": "https://example.org/"}
