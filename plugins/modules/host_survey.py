@@ -110,6 +110,21 @@ directories:
       description: The first names in it, in the order of the alphabet.
       type: list
       elements: str
+certificates:
+  description: Those of O(paths) that are certificates or private keys which openssl can read, by path.
+  returned: success
+  type: dict
+  contains:
+    expired:
+      description: Whether the certificate has expired; false for a key.
+      type: bool
+    names:
+      description: The names and addresses of the certificate.
+      type: list
+      elements: str
+    public_key:
+      description: A hash of the public key.
+      type: str
 postgres_clusters:
   description: The clusters of PostgreSQL, without those whose creation was cut off.
   returned: success
@@ -211,6 +226,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.sys_info import get_distribution, get_distribution_version
+from ansible_collections.baremetal.synapse.plugins.module_utils._certificates import certificates
 from ansible_collections.baremetal.synapse.plugins.module_utils._nginx_dump import survey as nginx_survey
 from ansible_collections.baremetal.synapse.plugins.module_utils._ports_in_use import ports_in_use
 from ansible_collections.baremetal.synapse.plugins.module_utils._postgres_clusters import clusters
@@ -307,6 +323,7 @@ def main() -> None:
         postgres_clusters=clusters(output_of("pg_lsclusters", "--no-header"), module.run_command),
         redis_instances=instances(module.run_command),
         ports=ports_in_use(),
+        certificates=certificates(module.get_bin_path("openssl") or "", module.params["paths"], module.run_command),
         nginx=nginx_survey(nginx, module.run_command),
     )
 

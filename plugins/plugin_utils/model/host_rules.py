@@ -94,37 +94,3 @@ def check_media_store(topology: Topology, host: str, found: Found, _variables: V
         problem = f"it belongs to {there['owner']} and has {', '.join(foreign[:3])}, which is no medium", fix
     if problem:
         yield TopologyError(_STORE, store, *problem, host=host)
-
-
-_NGINX_TLS = ("nginx_tls_certificate", "nginx_tls_certificate_key")
-
-
-def nginx_paths(_topology: Topology, _host: str, variables: Variables) -> Iterator[str]:
-    """Returns the certificate and its key."""
-    if not variables.get("nginx_tls_self_signed"):
-        yield from (str(variables[name]) for name in _NGINX_TLS if variables.get(name))
-
-
-def check_nginx_tls(_topology: Topology, host: str, found: Found, variables: Variables) -> Iterator[TopologyError]:
-    """Refuses a host without a certificate, or whose certificate is not there."""
-    if variables.get("nginx_tls_self_signed"):
-        return
-    for name in _NGINX_TLS:
-        path = variables.get(name)
-        if not path:
-            yield TopologyError(
-                name,
-                None,
-                "nginx serves Matrix over TLS only",
-                "Set nginx_tls_certificate and nginx_tls_certificate_key to files on the host, or, for a first try,"
-                " nginx_tls_self_signed to true.",
-                host,
-            )
-        elif not found.get("paths", {}).get(str(path), True):
-            yield TopologyError(
-                name,
-                path,
-                "there is no such file on the host",
-                "Put the certificate and its key there, or, for a first try, set nginx_tls_self_signed to true.",
-                host,
-            )

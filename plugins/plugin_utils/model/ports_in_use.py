@@ -69,6 +69,8 @@ def _unmapped(text: str) -> Any:
 
 def _wanted(topology: Topology, host: str, listener: Listener) -> Iterator[tuple[str | None, int, str | None]]:
     """Returns address and port of what a service listens on, and the variable that decides the port."""
+    if listener.unless is not None and listener.unless(topology.host_options.get(host, {})):
+        return
     first = listener.first_port(topology.options)
     if listener.of_processes:
         # With sockets, only metrics are on TCP.

@@ -63,6 +63,7 @@ class Listener:
         metrics: it serves metrics for Prometheus, under this job.
         users: it trusts every client, so on the hosts of the fleet only these accounts may, written as a set of
             nftables; empty if all may.
+        unless: takes the inputs that are set on a host; returns whether the host has no such listener.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Listener:
     public: bool = False
     metrics: str | None = None
     users: tuple[str, ...] = ()
+    unless: Callable[[Mapping[str, Any]], bool] | None = None
 
     def first_port(self, options: Mapping[str, Any]) -> int:
         """Returns its first port, with the values of the inputs."""

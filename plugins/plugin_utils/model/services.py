@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..servers import nginx_edge, postgres_inputs, postgres_tenants, redis
-from . import layout
+from . import layout, nginx_tls
 from .budgets import connections_of_processes, memory_of_postgres, memory_of_processes, memory_of_redis
 from .duties import BACKGROUND, GENERIC, MEDIA
 from .host_rules import (
     check_media_store,
-    check_nginx_tls,
     check_python,
     check_root_certificate,
     check_synapse_package,
-    nginx_paths,
     synapse_paths,
 )
 from .service import NGINX, POSTGRES, REDIS, Listener, Service, Stage, Verb
@@ -159,13 +157,31 @@ SERVICES: tuple[Service, ...] = (
         verbs=("install", "files", "activate"),
         tags=("nginx",),
         listeners=(
-            Listener(name="http_public", about="redirects and ACME challenges", port=layout.HTTP_PORT, public=True),
-            Listener(name="https_public", about="clients", port=layout.HTTPS_PORT, public=True),
-            Listener(name="federation_public", about="other servers", port=layout.FEDERATION_PORT, public=True),
+            Listener(
+                name="http_public",
+                about="redirects and ACME challenges",
+                port=layout.HTTP_PORT,
+                public=True,
+                unless=nginx_tls.ends_elsewhere,
+            ),
+            Listener(
+                name="https_public",
+                about="clients",
+                port=layout.HTTPS_PORT,
+                public=True,
+                unless=nginx_tls.ends_elsewhere,
+            ),
+            Listener(
+                name="federation_public",
+                about="other servers",
+                port=layout.FEDERATION_PORT,
+                public=True,
+                unless=nginx_tls.ends_elsewhere,
+            ),
         ),
         units=("nginx.service",),
-        paths=nginx_paths,
-        checks=(check_nginx_tls, nginx_edge.check_tenants),
+        paths=nginx_tls.paths,
+        checks=(nginx_tls.check, nginx_edge.check_tenants),
         column="proxy",
     ),
     Service(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import layout
 from ..model.errors import TopologyError
 from ..model.inputs import INPUTS
+from ..model.nginx_tls import OFF, mode_of
 from ..model.platform import platform_of
 from .nginx_tenants import Setting, Tenants, http_settings, is_included, left_to_us, main_settings, tenants_of
 
@@ -23,7 +24,10 @@ _READ = (
     "nginx_base_domain",
     "nginx_http_port",
     "nginx_ipv6",
+    "nginx_listen",
     "nginx_server_names",
+    "nginx_tls",
+    "nginx_tls_self_signed",
     "nginx_tls_self_signed_names",
     "nginx_worker_connections",
 )
@@ -38,6 +42,8 @@ class Edge:
         public: the name in the URL that clients use.
         more: further names and addresses.
         included: the base domain has a website, whose server block includes ours.
+        tls: where the certificate comes from, or that there is none.
+        listen: without TLS, the address and the port; None for the port of plain HTTP.
         http_port: the port of plain HTTP.
         addresses: what stands before a port: nothing for all of IPv4, ``[::]:`` for all of IPv6.
         http2_option: HTTP/2 is an option of ``listen``.
@@ -49,6 +55,8 @@ class Edge:
     public: str
     more: tuple[str, ...]
     included: bool
+    tls: str
+    listen: str | None
     http_port: int
     addresses: tuple[str, ...]
     http2_option: bool
@@ -64,15 +72,28 @@ class Edge:
     @property
     def tls_ports(self) -> tuple[int, ...]:
         """The ports with TLS."""
-        return layout.HTTPS_PORT, layout.FEDERATION_PORT
+        return () if self.tls == OFF else (layout.HTTPS_PORT, layout.FEDERATION_PORT)
+
+    @property
+    def plain_port(self) -> int:
+        """The port without TLS."""
+        return self.http_port if self.listen is None else int(self.listen.rpartition(":")[2])
 
     @property
     def ports(self) -> tuple[int, ...]:
         """All ports."""
-        return self.http_port, *self.tls_ports
+        return self.plain_port, *self.tls_ports
+
+    @property
+    def main(self) -> list[str]:
+        """What ``listen`` gets in the block that serves Matrix."""
+        ports = self.tls_ports or (self.plain_port,)
+        return [listen for port in ports for listen in self.listens(port)]
 
     def listens(self, port: int) -> list[str]:
         """Returns what ``listen`` gets for a port."""
+        if self.listen is not None:
+            return [self.listen]
         tls = "" if port == self.http_port else " ssl http2" if self.http2_option else " ssl"
         return [f"{address}{port}{tls}" for address in self.addresses]
 
@@ -81,7 +102,7 @@ class Edge:
         return [
             listen
             for port in self.ports
-            for address, listen in zip(self.addresses, self.listens(port), strict=True)
+            for address, listen in zip(self.addresses, self.listens(port), strict=False)
             if not self.tenants.uses("[::]" if address else "*", port)
         ]
 
@@ -111,6 +132,8 @@ def edge_of(topology: Topology, host: str, found: Mapping[str, Any], variables: 
         public=topology.public_name,
         more=tuple(_in_brackets(str(name).lower()) for name in more),
         included=said["nginx_base_domain"] == INCLUDE,
+        tls=mode_of(said),
+        listen=said["nginx_listen"] if mode_of(said) == OFF else None,
         http_port=said["nginx_http_port"],
         addresses=("", "[::]:") if said["nginx_ipv6"] else ("",),
         http2_option=not platform_of(host, found).nginx_http2_directive,
@@ -130,8 +153,9 @@ def proxy_edge(topology: Topology, host: str, found: Mapping[str, Any], variable
     settings = left_to_us(edge.tenants, edge.settings)
     return {
         "names": edge.names,
-        "plain": edge.listens(edge.http_port),
-        "tls": [listen for port in edge.tls_ports for listen in edge.listens(port)],
+        "tls": edge.tls,
+        "plain": edge.listens(edge.http_port) if edge.tls_ports else [],
+        "main": edge.main,
         "catch_all": edge.unclaimed(),
         "settings": {
             block: [{"name": entry.name, "value": entry.value} for entry in settings if entry.block == block]

@@ -3,31 +3,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ..addresses import certificate_names, networks
-from ..kinds import boolean, list_of, number, one_of, port, text
+from ..kinds import boolean, list_of, number, one_of, port, text, to_text
 from ..layout import HTTP_PORT
+from ..nginx_tls import MODES, OFF, listen_address
 from ..paths import read_by_nginx, webroot
 from ..schema import Input
 from ..service import NGINX
+
+
+def _off(value: Any) -> Any:
+    """Reads the word off, which YAML reads as false."""
+    return OFF if value is False else to_text(value)
+
 
 _nginx = partial(Input, role=NGINX, per_host=True)
 
 INPUTS = (
     _nginx(
+        name="nginx_tls",
+        about="Where the certificate comes from; V(off) if a proxy in front of nginx ends TLS.",
+        more=(
+            "With V(files), which is meant if it is not set, it is C(nginx_tls_certificate). With V(self_signed) the"
+            " host makes it, for a first try.",
+            "With V(off), nginx serves plain HTTP, and C(nginx_trusted_proxies) has the proxies in front.",
+        ),
+        kind=replace(one_of(MODES), convert=_off),
+        since="0.2.0",
+    ),
+    _nginx(
+        name="nginx_listen",
+        about="Address and port of plain HTTP with C(nginx_tls) off; C(nginx_http_port) on all addresses if not set.",
+        kind=text(listen_address),
+        since="0.2.0",
+    ),
+    _nginx(
         name="nginx_tls_certificate",
-        about="Path on the host of the certificate with its chain; needed, unless C(nginx_tls_self_signed) is true.",
+        about="Path on the host of the certificate with its chain; needed with C(nginx_tls) set to V(files).",
         kind=text(read_by_nginx("/etc/ssl/matrix/fullchain.pem")),
     ),
     _nginx(
         name="nginx_tls_certificate_key",
-        about="Path on the host of the certificate's key; needed, unless C(nginx_tls_self_signed) is true.",
+        about="Path on the host of the certificate's key; needed with C(nginx_tls) set to V(files).",
         kind=text(read_by_nginx("/etc/ssl/matrix/privkey.pem")),
     ),
     _nginx(
         name="nginx_tls_self_signed",
-        about="Whether a self-signed certificate is made on the host, for a first try. Clients do not trust it.",
+        about="The same as V(self_signed) for C(nginx_tls), which replaces it.",
         kind=boolean,
         default=False,
     ),

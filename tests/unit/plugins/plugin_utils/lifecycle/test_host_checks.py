@@ -151,6 +151,72 @@ def test_the_certificate_must_be_on_the_host() -> None:
     )
 
 
+def certificate(**known: Any) -> dict[str, Any]:
+    """Returns what a survey finds of a certificate for the server, with its key."""
+    fitting = {"expired": False, "names": ["example.org"], "public_key": "1"}
+    files = {"/etc/ssl/matrix.pem": {**fitting, **known}, "/etc/ssl/matrix.key": {**fitting, "names": []}}
+    return {"certificates": files}
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (
+            {"expired": True},
+            "nginx_tls_certificate on host synapse1 is '/etc/ssl/matrix.pem': the certificate has expired",
+        ),
+        (
+            {"public_key": "2"},
+            "nginx_tls_certificate_key on host synapse1 is '/etc/ssl/matrix.key': the key does not fit",
+        ),
+        ({"names": ["*.example.org", "a.org"]}, "the certificate is for *.example.org, a.org, and clients come to"),
+    ],
+)
+def test_a_certificate_that_clients_would_refuse(known: dict[str, Any], told: str) -> None:
+    (problem,) = problems_of_nginx(certificate(**known), **NGINX)
+    assert told in problem
+    assert problems_of_nginx(certificate(**known), nginx_tls="self_signed") == []
+
+
+@pytest.mark.parametrize("names", [["example.org"], ["EXAMPLE.org", "x.org"], []])
+def test_a_certificate_that_fits(names: list[str]) -> None:
+    assert problems_of_nginx(certificate(names=names), **NGINX) == []
+
+
+def test_a_wildcard_and_an_address_are_names_of_a_certificate() -> None:
+    for url, name in (("https://matrix.example.org/", "*.example.org"), ("https://[2001:db8::1]/", "2001:DB8:0::1")):
+        host = {"seen": {**FOUND, **certificate(names=[name])}, **NGINX}
+        assert host_problems(one_host(synapse_public_baseurl=url), {"synapse1": host}, surveyed="seen") == []
+
+
+def test_who_ends_tls_in_front_of_nginx_is_known() -> None:
+    trusted = {"nginx_trusted_proxies": ["10.8.0.1"]}
+    for off in ("off", False):
+        assert problems_of_nginx(nginx_tls=off, **trusted) == []
+    (problem,) = problems_of_nginx(nginx_tls="off")
+    assert problem.startswith("nginx_trusted_proxies on host synapse1 is not set: with nginx_tls: 'off'")
+    (problem,) = problems_of_nginx(nginx_tls="off", nginx_tls_self_signed=True, **trusted)
+    assert "nginx_tls_self_signed on host synapse1 is True: nginx_tls is off. Remove" in problem
+    (problem,) = problems_of_nginx(nginx_tls="self_signed", nginx_listen="127.0.0.1:8008")
+    assert "nginx_listen on host synapse1 is '127.0.0.1:8008'" in problem
+
+
+@pytest.mark.parametrize(
+    "value", ["8008", "example.org:80", "[192.0.2.1]:80", "2001:db8::1:80", "192.0.2.1:0", "1.2.3.4:x"]
+)
+def test_an_address_without_a_port_is_none_to_listen_on(value: str) -> None:
+    (problem,) = problems_of_nginx(nginx_tls="off", nginx_trusted_proxies=["10.8.0.1"], nginx_listen=value)
+    assert "it is an address of the host with a port" in problem
+
+
+def test_behind_a_proxy_the_ports_of_tls_may_be_those_of_others() -> None:
+    caddy = [{"address": "0.0.0.0", "port": 443, "program": "caddy", "unit": "caddy.service"}]  # noqa: S104
+    fleet = one_host(nginx_tls="off", nginx_trusted_proxies=["127.0.0.1"])
+    host = {"seen": {**FOUND, "ports": caddy}, "nginx_tls": "off", "nginx_trusted_proxies": ["127.0.0.1"]}
+    assert host_problems(fleet, {"synapse1": host}, surveyed="seen") == []
+    assert problems_of_nginx({"ports": caddy}, nginx_tls="self_signed") != []
+
+
 STORE = one_host(synapse_media_store_path="/srv/media")
 
 

@@ -54,8 +54,8 @@ def test_a_host_of_its_own() -> None:
     made = edge(host())
     assert made["names"] == ["example.org", "matrix.example.org"]
     assert made["plain"] == ["80", "[::]:80"]
-    assert made["tls"] == ["443 ssl", "[::]:443 ssl", "8448 ssl", "[::]:8448 ssl"]
-    assert made["catch_all"] == made["plain"] + made["tls"]
+    assert made["main"] == ["443 ssl", "[::]:443 ssl", "8448 ssl", "[::]:8448 ssl"]
+    assert made["catch_all"] == made["plain"] + made["main"]
     assert made["alone"]
     assert "/etc/nginx/sites-enabled/default" in made["disabled"]
     assert problems(host()) == []
@@ -64,7 +64,22 @@ def test_a_host_of_its_own() -> None:
 def test_listeners_follow_the_variables_and_the_version_of_nginx() -> None:
     made = edge({"distribution": "Debian", "distribution_major_version": "12"}, nginx_ipv6=False, nginx_http_port=8080)
     assert made["plain"] == ["8080"]
-    assert made["tls"] == ["443 ssl http2", "8448 ssl http2"]
+    assert made["main"] == ["443 ssl http2", "8448 ssl http2"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "listens"),
+    [
+        ({}, ["80", "[::]:80"]),
+        ({"nginx_http_port": 8080, "nginx_ipv6": False}, ["8080"]),
+        ({"nginx_listen": "192.0.2.10:8008"}, ["192.0.2.10:8008"]),
+        ({"nginx_listen": "[2001:db8::1]:8008"}, ["[2001:db8::1]:8008"]),
+    ],
+)
+def test_behind_a_proxy_that_ends_tls(variables: dict[str, Any], listens: list[str]) -> None:
+    made = edge(host(), nginx_tls="off", **variables)
+    assert (made["tls"], made["plain"], made["main"]) == ("off", [], listens)
+    assert made["catch_all"] == listens
 
 
 def test_further_names_are_those_of_the_certificate_too() -> None:
