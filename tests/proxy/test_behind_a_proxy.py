@@ -105,7 +105,7 @@ class Front:
         for process in topology.processes:
             server = Synapse(str(sockets / f"{process.name}.sock"), Synapse.Handler)
             threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._start(nginx_binary(), "-c", str(root / "nginx.conf"), "-e", str(root / "main.log"))
+        self._start(str(nginx_binary()), "-c", str(root / "nginx.conf"), "-e", str(root / "main.log"))
         waited(self.plain)
 
     def _start(self, *command: str) -> None:

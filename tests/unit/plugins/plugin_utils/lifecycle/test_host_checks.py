@@ -190,7 +190,7 @@ def test_a_wildcard_and_an_address_are_names_of_a_certificate() -> None:
 
 
 def test_who_ends_tls_in_front_of_nginx_is_known() -> None:
-    trusted = {"nginx_trusted_proxies": ["10.8.0.1"]}
+    trusted: dict[str, Any] = {"nginx_trusted_proxies": ["10.8.0.1"]}
     for off in ("off", False):
         assert problems_of_nginx(nginx_tls=off, **trusted) == []
     (problem,) = problems_of_nginx(nginx_tls="off")
