@@ -18,12 +18,13 @@ from tools.runs import Fleet
 from .announced import may_fail, shown_plan
 from .wishes import Wishes, changed, grown
 
-NAME, SECONDS = "WALK_SECONDS", 60
-"""How long a walk begins new changes, by default."""
+NAME, SECONDS = "WALK_SECONDS", 120
+"""How long a walk changes its fleet, by default: it begins no change that would end later, by the longest so far."""
 
 FIRST_TASK = 8
 """The first task at which a run may be killed: the first that does something on the hosts."""
 
+_LEAST = 2
 _KILLED_SHARE = 0.3
 _AFTER_SECONDS = 4.0
 _GAP_SECONDS = 60.0
@@ -50,6 +51,11 @@ class Step:
     ended: float
     killed: bool
 
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
+
 
 class Walk:
     """Changes of a fleet, one after the other, under one load.
@@ -68,10 +74,13 @@ class Walk:
         self._tasks = 60
 
     def go(self, load: RunningLoad) -> None:
-        """Changes the fleet until the time is over; the first change is one that costs nothing, and is not killed."""
+        """Changes the fleet until the time is over, twice at least.
+
+        The first change is one that costs nothing, and is not killed.
+        """
         until = time.monotonic() + self.choice.size
         self._change(*grown(self.wishes), load=load, kill=False)
-        while time.monotonic() < until:
+        while len(self.steps) < _LEAST or time.monotonic() + max(step.seconds for step in self.steps) < until:
             wishes, what = self._legal_change()
             self._change(wishes, what, load=load, kill=self.random.random() < _KILLED_SHARE)
 
@@ -84,6 +93,8 @@ class Walk:
             assert not report.apart_from(step.kinds), f"{told}\nmay fail: {sorted(step.kinds)}\n{report.summary()}"
             if not step.killed:
                 assert report.gap < _GAP_SECONDS, f"{told}\n{report.summary()}"
+        told = f"{len(self.steps)} changes, {load.verification.acknowledged} acknowledged messages"
+        print(f"\n{told}, {load.report().reasons()}, {self.choice}", flush=True)
         assert load.verification.acknowledged > 0
         assert not load.verification.problems, f"{load.verification.problems}; again with {self.choice}"
 
@@ -126,5 +137,7 @@ class Walk:
         self.wishes, self.topology = wishes, after
         failed = load.report(began).failed_kinds
         print(
-            f"{what}: {time.monotonic() - began:.0f} s, may fail: {sorted(kinds)}, failed: {sorted(failed)}", flush=True
+            f"\n{time.strftime('%X')} {what}: {self.steps[-1].seconds:.0f} s, may fail: {sorted(kinds)},"
+            f" failed: {sorted(failed)}",
+            flush=True,
         )
