@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 UNIT = "nginx.service"
-LOAD_SECONDS = 10.0
+LOAD_SECONDS = 30.0
 LOOK_SECONDS = 0.1
 # As the template http.conf.j2 prints it: address and options, then the name of the process. `alone` marks the only
 # process of an upstream that has no fallback.
