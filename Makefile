@@ -31,7 +31,8 @@ test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 test-ansible: setup ## Run unit tests, ansible-lint and rendering with the oldest and the newest ansible-core
 	@python -m tools.test_ansible
 
-test-proxy: setup ## Test the rendered files with a real nginx and with Synapse itself (PYTEST_ARGS= are passed on)
+test-proxy: ## Test the rendered files with a real nginx and with Synapse itself (PYTEST_ARGS= are passed on)
+	@tools/setup --proxy
 	@tools/test-proxy $(PYTEST_ARGS)
 
 lint: setup-light ## Run all linters
