@@ -40,7 +40,7 @@ LOOK_SECONDS = 0.1
 # process of an upstream that has no fallback.
 SERVER = re.compile(rb"^(?P<server>  server [^;\n]*?)(?: down)?;(?P<comment> # (?P<process>\S+)(?: alone)?)$", re.M)
 ALONE = b" alone"
-WORKER_CONNECTIONS = re.compile(rb"^([ \t]*worker_connections[ \t]+)[0-9]+;", re.M)
+WORKER_CONNECTIONS = re.compile(rb"^([ \t]*worker_connections[ \t]+)([0-9]+);", re.M)
 START, RESTART, RELOAD = "start nginx", "restart nginx", "reload nginx"
 DAEMON_RELOAD = "make systemd read nginx's unit again"
 # As Debian's logrotate makes logs.
@@ -63,7 +63,7 @@ class Settings(NamedTuple):
         links: `path` and `target` of the links that enable the site.
         disabled: links that must not exist.
         alone: nginx serves no other sites.
-        worker_connections: the number in `nginx.conf`.
+        worker_connections: the number in `nginx.conf`, or the least one if nginx serves other sites.
         certificates: certificate and key. nginx has to load them again when they change.
         stamp: where the note is of what nginx has loaded.
         drop_in: path of the drop-in of nginx's unit that calls `record`.
@@ -295,7 +295,7 @@ class Configuration:
         changes += [Change(path, None, f"disable {path}") for path in settings.disabled if os.path.islink(path)]
         nginx_conf = _read_file(self._nginx_conf)
         if nginx_conf is not None:
-            content = set_worker_connections(nginx_conf.content, settings.worker_connections)
+            content = set_worker_connections(nginx_conf.content, settings.worker_connections, may_lower=settings.alone)
             if content != nginx_conf.content:
                 text = f"set worker_connections in {self._nginx_conf}"
                 changes.append(Change(self._nginx_conf, nginx_conf._replace(content=content), text))
@@ -447,9 +447,19 @@ def hold_back(http: bytes, held: Collection[str]) -> bytes:
     return SERVER.sub(line, http)
 
 
-def set_worker_connections(nginx_conf: bytes, number: int) -> bytes:
-    """Returns `nginx.conf` with another number of connections."""
-    return WORKER_CONNECTIONS.sub(rb"\g<1>%d;" % number, nginx_conf)
+def set_worker_connections(nginx_conf: bytes, number: int, *, may_lower: bool) -> bytes:
+    """Returns `nginx.conf` with a number of connections.
+
+    Args:
+        nginx_conf: the file.
+        number: how many connections our sites need.
+        may_lower: whether a larger number is replaced. Other sites of the host may need it.
+    """
+
+    def line(found: re.Match[bytes]) -> bytes:
+        return b"%s%d;" % (found[1], number if may_lower else max(number, int(found[2])))
+
+    return WORKER_CONNECTIONS.sub(line, nginx_conf)
 
 
 def _environment() -> dict[str, str]:

@@ -751,6 +751,14 @@ def test_settings_are_those_that_the_role_writes() -> None:
     assert set(variables["__nginx_config_settings"]) == set(program.Settings._fields)
 
 
+@pytest.mark.parametrize(
+    ("there", "may_lower", "expected"), [(768, False, 8192), (65536, False, 65536), (65536, True, 8192)]
+)
+def test_other_sites_keep_their_connections(there: int, expected: int, *, may_lower: bool) -> None:
+    text = b"events {\n\tworker_connections %d;\n}\n"
+    assert program.set_worker_connections(text % there, 8192, may_lower=may_lower) == text % expected
+
+
 # As a program, with nginx and systemctl in its PATH
 
 
@@ -772,7 +780,7 @@ class Installed:
         self._stub(binaries / "nginx", '[ ! -e "$0.wrong" ] || { echo "wrong: $4" >&2; exit 1; }')
         record = f"{sys.executable} -IS {self.program} record"
         # As nginx.service does: the main process gets a signal, then the drop-in calls the program.
-        act = f'[ "$1" != reload ] || {{ kill -HUP $(sed -n s/MainPID=//p {self.unit}); {record}; }}'
+        act = f'[ "$1" != reload ] || {{ kill -USR1 $(sed -n s/MainPID=//p {self.unit}); {record}; }}'
         self._stub(binaries / "systemctl", f'{act}\n[ "$1" != show ] || cat {self.unit}\n[ ! -e "$0.wrong" ]')
         self.nginx, self.systemctl = binaries / "nginx", binaries / "systemctl"
         settings = self.host.settings._replace(nginx=str(self.nginx))
@@ -802,8 +810,11 @@ def installed(tmp_path: Path) -> Installed:
 
 @pytest.fixture
 def main_process() -> Iterator[int]:
-    """A process that starts another one, and one more on SIGHUP, as nginx starts new worker processes."""
-    script = "trap 'sleep 60 &' HUP; sleep 60 & echo ready; while :; do wait; done"
+    """A process that starts another one, and one more on a signal, as nginx starts new worker processes.
+
+    Below nohup, a shell cannot trap SIGHUP, which nginx takes.
+    """
+    script = "trap 'sleep 60 &' USR1; sleep 60 & echo ready; while :; do wait; done"
     with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
         yield process.pid
