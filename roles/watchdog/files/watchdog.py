@@ -565,8 +565,10 @@ class Watchdog:
         with ThreadPoolExecutor(READERS) as pool:
             answers = pool.map(is_silent, [self._processes[name] for name in suspects])
             silent = [name for name, is_so in zip(suspects, answers, strict=True) if is_so]
-        for name in self._still.hung(time.monotonic(), silent):
-            say(WARNING, f"Killing {name}: for {HANG_SECONDS:.0f} s it has done nothing and does not answer.")
+        now = time.monotonic()
+        for name in self._still.hung(now, silent):
+            still = now - self._still.seen[name][1]
+            say(WARNING, f"Killing {name}: for {still:.0f} s it has done nothing and does not answer.")
             end(self._processes[name]["unit"], signal.SIGKILL)
 
     def _hold(self, motions: Mapping[str, Motion]) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -318,6 +318,24 @@ def test_a_machine_that_was_stopped_itself_counts_for_nothing() -> None:
     threads.now += 3600
     threads.still.forget()
     assert threads.look(times=3) == []
+
+
+def test_the_journal_says_for_how_long_a_process_did_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not how long it has to be: on a slow host the looks come late."""
+    process = {"name": "sync-1", "unit": "sync-1.service", "metrics": "127.0.0.1:9", "ports": []}
+    program = watchdog.Watchdog(watchdog.Config("app1", "example.org", None, [process], 15, 3, 60))
+    ended: list[str] = []
+    monkeypatch.setattr(watchdog, "end", lambda unit, _: ended.append(unit))
+    monkeypatch.setattr(watchdog, "is_silent", lambda _: True)
+    monkeypatch.setattr(program, "_motions", lambda: {"sync-1": watchdog.Motion("sync-1-1", "T", 1)})
+    monkeypatch.setattr(program, "_hold", lambda _: None)
+    for now in (100.0, 103.0, 113.6):
+        monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda now=now: now))
+        program.watch()
+    assert ended == ["sync-1.service"]
+    assert "Killing sync-1: for 14 s it has done nothing and does not answer." in capsys.readouterr().out
 
 
 def test_what_a_thread_does_is_read_from_the_kernel() -> None:
