@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
@@ -31,6 +32,7 @@ from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.metrics im
 from ansible_collections.baremetal.synapse.plugins.plugin_utils.views.visits import visits
 
 from tests.unit.fleets import ADDRESSES, SEVERAL_HOSTS
+from tools.docs_tables import ROOT
 
 SURVEY: dict[str, Any] = {
     "distribution": "Debian",
@@ -372,6 +374,30 @@ def test_processes_give_way_and_take_no_more_than_their_ports_of_a_band() -> Non
 def test_a_run_of_a_part_makes_the_secrets_that_the_part_uses(tag: str) -> None:
     assert [service.name for service in visited("secrets", run_tags=[tag])] == ["synapse_main"]
     assert visited("secrets", run_tags=["nginx"]) == ()
+
+
+WORKERS = ("generic_workers", "media_workers", "background_workers")
+# What a part deploys besides the firewall; it leaves everything else of the fleet alone.
+PARTS = {
+    "postgres": {"postgres"},
+    "redis": {"redis"},
+    "synapse": {"synapse", "synapse_main", *WORKERS, "watchdog"},
+    "nginx": {"nginx"},
+    "firewall": set(),
+}
+
+
+@pytest.mark.parametrize("tag", PARTS)
+def test_a_run_of_a_part_visits_nothing_of_the_other_parts(tag: str) -> None:
+    verbs = [verb for verb in get_args(Verb) if verb != "secrets"]
+    named = {service.name for verb in verbs for service in visited(verb, run_tags=[tag])}
+    assert named == {"firewall", *PARTS[tag]}
+
+
+def test_every_part_is_documented() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (listed,) = re.findall(r"^The parts are (.*?);", text, re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(PARTS) == {tag for row in SERVICES for tag in row.tags}
 
 
 def test_a_service_can_be_skipped_by_its_name() -> None:
