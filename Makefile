@@ -23,7 +23,14 @@ demo: setup ## Boot a disposable host, deploy a homeserver with workers on it, a
 demo-down: ## End the demo
 	@python3 -m tools.demo down
 
-test: lint test-unit test-ansible release routes-check test-proxy molecule ## Run everything
+# Two at a time, each with its output in one piece; the others use two cores by themselves.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+
+test: setup-light ## Run everything
+	@$(SIDE_BY_SIDE) lint test-unit
+	@$(MAKE) --no-print-directory test-ansible
+	@$(SIDE_BY_SIDE) release routes-check
+	@$(MAKE) --no-print-directory test-proxy molecule
 
 test-unit: setup-light ## Run the unit tests (PYTEST_ARGS= are passed on)
 	@pytest $(PYTEST_ARGS)
