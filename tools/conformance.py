@@ -111,26 +111,10 @@ def judge_all(inventories: Sequence[str], releases: Sequence[Release]) -> dict[t
             for files, alike in by_files.items():
                 with Replay(nginx_binary(), files.http, files.site, host=fleets[alike[0]].public_name) as replay:
                     remembered = _Remembered(replay)
-                    for judged in _alike(fleets, alike):
-                        fleet = Fleet(registries[judged[0]], members(fleets[judged[0]]), kept_on_main())
-                        verdict = fleet.judge(remembered, files.http, files.site)
-                        for release in judged:
-                            found[inventory, release].add(verdict)
+                    for release in alike:
+                        judged = Fleet(registries[release], members(fleets[release]), kept_on_main())
+                        found[inventory, release].add(judged.judge(remembered, files.http, files.site))
     return found
-
-
-def _alike(fleets: Mapping[Release, Topology], releases: Sequence[Release]) -> list[list[Release]]:
-    """Returns the releases in groups that serve the same routes with the same processes: one verdict is for all."""
-    groups: list[tuple[object, list[Release]]] = []
-    for release in releases:
-        seen = (registry().of(release), members(fleets[release]))
-        for known, group in groups:
-            if known == seen:
-                group.append(release)
-                break
-        else:
-            groups.append((seen, [release]))
-    return [group for _, group in groups]
 
 
 def _without_comments(files: ProxyFiles) -> ProxyFiles:
