@@ -8,11 +8,12 @@ more of them, in listeners and certificates; a run of site.yml on the new host c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tools.hosts.process import locked, mounted_from, remove_tree
@@ -107,17 +108,8 @@ def keep(layer: Layer, upper: Path) -> None:
     """
     for name in IDENTITY:
         remove_tree(upper / name)
-    final = LAYERS / layer.name
-    partial = LAYERS / f"partial-{layer.name}"
-    with locked("layers"):
-        refuse_second(layer.name)
-        if partial.exists():
-            remove_tree(partial)
-        partial.mkdir(parents=True)
-        upper.rename(partial / "disk")
-        (partial / "layer.json").write_text(json.dumps(dataclasses.asdict(layer)) + "\n")
-        # Only a complete layer ever gets its final name.
-        partial.rename(final)
+    with _new(layer) as disk:
+        upper.rename(disk)
 
 
 def keep_part(of: Layer, name: str, paths: Sequence[str]) -> None:
@@ -128,19 +120,23 @@ def keep_part(of: Layer, name: str, paths: Sequence[str]) -> None:
         name: the name of the new layer.
         paths: the directories, relative to the root of the disk.
     """
-    part = Layer(name=name, suite=of.suite, image=of.image)
-    final = LAYERS / name
-    partial = LAYERS / f"partial-{name}"
+    with _new(dataclasses.replace(of, name=name)) as disk:
+        disk.mkdir()
+        subprocess.run(["cp", "--archive", "--link", "--parents", *paths, str(disk)], cwd=of.disk, check=True)
+
+
+@contextlib.contextmanager
+def _new(layer: Layer) -> Iterator[Path]:
+    """Yield where the disk of a new layer goes; only a complete layer ever gets its final name."""
+    partial = LAYERS / f"partial-{layer.name}"
     with locked("layers"):
-        refuse_second(name)
+        refuse_second(layer.name)
         if partial.exists():
             remove_tree(partial)
-        (partial / "disk").mkdir(parents=True)
-        subprocess.run(
-            ["cp", "--archive", "--link", "--parents", *paths, str(partial / "disk")], cwd=of.disk, check=True
-        )
-        (partial / "layer.json").write_text(json.dumps(dataclasses.asdict(part)) + "\n")
-        partial.rename(final)
+        partial.mkdir(parents=True)
+        yield partial / "disk"
+        (partial / "layer.json").write_text(json.dumps(dataclasses.asdict(layer)) + "\n")
+        partial.rename(LAYERS / layer.name)
 
 
 def refuse_second(name: str) -> None:

@@ -8,6 +8,7 @@ them names a service. A new service is a row here and a role of the same name wi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from ..servers import nginx_edge, postgres_inputs, postgres_tenants, redis
 from . import layout, nginx_tls
@@ -28,6 +29,8 @@ SYNAPSE_GROUPS = (MAIN_GROUP, GENERIC, MEDIA, BACKGROUND)
 # Root, and the accounts of services, among which is Synapse's own; not those of people (from 1000 on), nor nobody.
 _OF_SERVICES = ("0", "100-999")
 _OF_NGINX = "33"  # www-data, the same on every Debian
+
+_edge = partial(Listener, public=True, unless=nginx_tls.ends_elsewhere)
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -157,27 +160,9 @@ SERVICES: tuple[Service, ...] = (
         verbs=("install", "files", "activate"),
         tags=("nginx",),
         listeners=(
-            Listener(
-                name="http_public",
-                about="redirects and ACME challenges",
-                port=layout.HTTP_PORT,
-                public=True,
-                unless=nginx_tls.ends_elsewhere,
-            ),
-            Listener(
-                name="https_public",
-                about="clients",
-                port=layout.HTTPS_PORT,
-                public=True,
-                unless=nginx_tls.ends_elsewhere,
-            ),
-            Listener(
-                name="federation_public",
-                about="other servers",
-                port=layout.FEDERATION_PORT,
-                public=True,
-                unless=nginx_tls.ends_elsewhere,
-            ),
+            _edge(name="http_public", about="redirects and ACME challenges", port=layout.HTTP_PORT),
+            _edge(name="https_public", about="clients", port=layout.HTTPS_PORT),
+            _edge(name="federation_public", about="other servers", port=layout.FEDERATION_PORT),
         ),
         units=("nginx.service",),
         paths=nginx_tls.paths,
